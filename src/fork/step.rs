@@ -30,6 +30,8 @@ pub enum Step {
     MountOverlay,
     /// A container asks a network for an address.
     GetAddress,
+    /// A network's keeper is called, or an answer of its waited for.
+    ReachKeeper,
     /// The network's program opens /dev/net/tun.
     OpenTun,
 }
@@ -49,6 +51,7 @@ impl Step {
             Step::UseLayers => "use the layers in",
             Step::MountOverlay => "mount overlay on",
             Step::GetAddress => "get an address on network",
+            Step::ReachKeeper => "reach the keeper of network",
             Step::OpenTun => "set up the network with",
         }
     }

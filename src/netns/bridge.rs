@@ -26,7 +26,10 @@ pub use members::{Refusal, Wish};
 
 use crate::fork::{self, Doing, Failure, Link, Step};
 use crate::spec::bridge::{Attached, UserNetwork};
-use entrance::{ENTRANCE, LOCK, MEMBERS, address, dial, directory, lock, share, write_servers};
+use entrance::{
+    ANSWERS_WITHIN, ENTRANCE, LOCK, MEMBERS, address, dial, directory, hear, lock, share, unreachable,
+    write_servers,
+};
 use keeper::{Begun, Start};
 use message::{Ask, Place, Told};
 use nix::errno::Errno;
@@ -165,10 +168,11 @@ impl Membership {
     /// # Errors
     /// Why it does not.
     pub fn wait_up(&self) -> Result<(), Failure> {
-        match self.link.recv::<Told>().doing("hear from", "the network's keeper")? {
+        let name = &self.network.name;
+        match hear(&self.link, name, ANSWERS_WITHIN)? {
             Some((Told::Up, _)) => Ok(()),
             Some((Told::Down(failure), _)) => Err(failure),
-            _ => Err(Failure::other("reach", "the network's keeper", "it has ended")),
+            _ => Err(unreachable(name, "it has ended")),
         }
     }
 
@@ -230,18 +234,18 @@ impl Passed {
 /// # Errors
 /// When the keeper does not answer.
 pub fn ask_of(runtime: &Path, network: &UserNetwork) -> Result<(), Failure> {
-    let what = "the network's keeper";
+    let name = &network.name;
     let dir = directory(runtime, network)?;
-    write_servers(dir.as_fd(), &network.dns_servers).doing("note servers of", &network.name)?;
+    write_servers(dir.as_fd(), &network.dns_servers).doing("note servers of", name)?;
     let link = match dial(dir.as_fd()) {
         Ok(link) => link,
         Err(Errno::ENOENT | Errno::ECONNREFUSED) => return Ok(()),
-        Err(e) => return Err(Failure::new("reach", what, e)),
+        Err(e) => return Err(Failure::new(Step::ReachKeeper, name, e)),
     };
-    link.send(&Ask::Servers(network.dns_servers.clone()), &[]).doing("tell", what)?;
-    match link.recv::<Told>().doing("hear from", what)? {
+    link.send(&Ask::Servers(network.dns_servers.clone()), &[]).doing(Step::ReachKeeper, name)?;
+    match hear(&link, name, ANSWERS_WITHIN)? {
         Some((Told::Up, _)) => Ok(()),
-        _ => Err(Failure::other("tell", what, "it has ended")),
+        _ => Err(unreachable(name, "it has ended")),
     }
 }
 
@@ -297,23 +301,23 @@ fn enter(
     loop {
         let link = reach(dir, network, tools, namespace)?;
         let told = match &link {
-            Some(link) => link
-                .send(&Ask::Join(wish.clone()), &[])
-                .and_then(|()| link.recv::<Told>())
-                .or_else(|e| if e == Errno::EPIPE { Ok(None) } else { Err(e) })
-                .doing("hear from", "the network's keeper")?,
+            Some(link) => match link.send(&Ask::Join(wish.clone()), &[]) {
+                Ok(()) => hear(link, &network.name, ANSWERS_WITHIN)?,
+                Err(Errno::EPIPE) => None,
+                Err(e) => return Err(Failure::new(Step::ReachKeeper, &network.name, e)),
+            },
             None => None,
         };
         match (link, told) {
             (Some(link), Some((Told::Joined(place), fds))) => {
-                let lost = || Failure::other("hear from", "the network's keeper", "the namespace is missing");
+                let lost = || unreachable(&network.name, "the namespace is missing");
                 let namespace = fds.into_iter().next().ok_or_else(lost)?;
                 return Ok(Entered { link, namespace, place });
             }
             (_, Some((Told::Refused(refusal), _))) => return Err(refused(network, &refusal)),
             // It was killed, or others are about to start one.
             _ if begun.elapsed() < PATIENCE => std::thread::sleep(LOOK_EVERY),
-            _ => return Err(Failure::other("reach", "the network's keeper", "it does not answer")),
+            _ => return Err(unreachable(&network.name, "it does not answer")),
         }
     }
 }
@@ -330,13 +334,13 @@ fn reach(
     match dial(dir) {
         Ok(link) => return Ok(Some(link)),
         Err(Errno::ENOENT | Errno::ECONNREFUSED) => {}
-        Err(e) => return Err(Failure::new("reach", "the network's keeper", e)),
+        Err(e) => return Err(Failure::new(Step::ReachKeeper, &network.name, e)),
     }
     if namespace.is_none() && lock(dir, MEMBERS, FlockArg::LockExclusiveNonblock).is_err() {
         return Ok(None);
     }
     start(network, tools, dir, namespace)?;
-    dial(dir).doing("reach", "the network's keeper").map(Some)
+    dial(dir).doing(Step::ReachKeeper, &network.name).map(Some)
 }
 
 /// Why a container is no member, for its command to explain.

@@ -25,7 +25,7 @@ const LOCALHOST: &str =
 /// The host's servers that a container can reach follow. Lists given by the user replace the host's.
 ///
 /// On networks that it shares with others, their name servers are the only ones: they pass on what they do not know, to
-/// those that the user has named too.
+/// those that the user has named too. Internal networks come last: they pass on nothing.
 pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostResolver) -> Option<String> {
     let DnsSpec { keep_image, servers, search, options } = &net.dns;
     if *keep_image {
@@ -37,16 +37,15 @@ pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostRes
     }
     let host = parse(&resolver.text);
     let mut text = String::new();
-    let with_names: Vec<&Attached> = networks.iter().copied().filter(|network| network.dns).collect();
     let search = if search.is_empty() { &host.search } else { search };
-    let own = (!with_names.is_empty()).then_some(DOMAIN);
+    let own = networks.iter().any(|network| network.dns).then_some(DOMAIN);
     let search: Vec<&str> = own.into_iter().chain(search.iter().map(String::as_str)).collect();
     if !search.is_empty() && !search.contains(&".") {
         let _ = writeln!(text, "search {}", search.join(" "));
     }
     let servers = if !networks.is_empty() {
-        let asked = if with_names.is_empty() { &networks[..1] } else { &with_names[..] };
-        asked.iter().flat_map(|network| network.servers.iter().copied()).take(SERVERS_MAX).collect()
+        let asked = asked(networks).into_iter().flat_map(|network| network.servers.iter().copied());
+        asked.take(SERVERS_MAX).collect()
     } else if servers.is_empty() {
         reachable(&net.mode, &host.servers, resolver)
     } else {
@@ -60,6 +59,23 @@ pub fn resolv_conf(net: &NetworkSpec, networks: &[&Attached], resolver: &HostRes
         let _ = writeln!(text, "options {}", options.join(" "));
     }
     Some(text)
+}
+
+/// The networks whose name servers are asked: those that answer for names of containers, and one that passes on the rest.
+fn asked<'a>(networks: &[&'a Attached]) -> Vec<&'a Attached> {
+    let (open, internal): (Vec<&Attached>, Vec<&Attached>) =
+        networks.iter().copied().partition(|network| !network.internal);
+    let with_names = |all: &[&'a Attached]| all.iter().copied().filter(|network| network.dns).collect();
+    let mut asked: Vec<&Attached> = with_names(&open);
+    if asked.is_empty() {
+        asked.extend(open.first());
+    }
+    let closed: Vec<&Attached> = with_names(&internal);
+    asked.extend(closed);
+    if asked.is_empty() {
+        asked.extend(internal.first());
+    }
+    asked
 }
 
 /// The name servers to use when the user named none.
@@ -256,6 +272,39 @@ mod tests {
         plan.dns = dns_plan(&[], &["x"], &[]).unwrap();
         let text = resolved(&plan, "nameserver 127.0.0.53\n").unwrap();
         assert_eq!(text, "search x\nnameserver 127.0.0.53\n");
+    }
+
+    #[test]
+    fn resolv_conf_asks_networks_with_a_way_out_first() {
+        let network = |number: u8, internal: bool, dns: bool| Attached {
+            network: format!("net{number}"),
+            id: String::new(),
+            interface: format!("eth{number}"),
+            mac: crate::spec::mac::MacAddress::local([2, 0, 0, 0, 0, number]),
+            addresses: Vec::new(),
+            names: Vec::new(),
+            servers: vec![Ipv4Addr::new(10, 89, number, 1).into()],
+            internal,
+            dns,
+        };
+        let servers = |all: &[(bool, bool)]| {
+            let made: Vec<Attached> =
+                (0..).zip(all).map(|(number, (internal, dns))| network(number, *internal, *dns)).collect();
+            let made: Vec<&Attached> = made.iter().collect();
+            let host = HostResolver { text: String::new(), relayed: true };
+            let text = resolv_conf(&net("bridge"), &made, &host).unwrap();
+            let lines = text.lines().filter_map(|line| line.strip_prefix("nameserver 10.89."));
+            lines.map(|rest| rest[..1].to_owned()).collect::<String>()
+        };
+        let (open, internal) = ((false, true), (true, true));
+        let (open_without_names, internal_without_names) = ((false, false), (true, false));
+        assert_eq!(servers(&[internal, open]), "10");
+        assert_eq!(servers(&[internal, internal, internal, open]), "301");
+        assert_eq!(servers(&[internal, open_without_names]), "10");
+        assert_eq!(servers(&[open_without_names, open, internal]), "12");
+        assert_eq!(servers(&[internal_without_names, internal]), "1");
+        assert_eq!(servers(&[internal_without_names, open_without_names]), "1");
+        assert_eq!(servers(&[internal_without_names]), "0");
     }
 
     fn facts(host_file: &str) -> HostsFacts<'_> {

@@ -29,7 +29,7 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         }),
         ("none", None) => Ok(NetworkMode::None),
         ("host", None) => Ok(NetworkMode::Host),
-        ("private" | "default", None) => Ok(NetworkMode::Private),
+        ("private" | "default" | "", None) => Ok(NetworkMode::Private),
         ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write --network none, host or private."),
         ("container", Some(name)) if !name.is_empty() => Ok(NetworkMode::Container(name.to_owned())),
         ("ns", Some(path)) if path.starts_with('/') => Ok(NetworkMode::Ns(path.into())),
@@ -202,7 +202,7 @@ mod tests {
     fn modes_and_their_aliases() {
         assert_eq!(parse_network("none").unwrap(), NetworkMode::None);
         assert_eq!(parse_network("host").unwrap(), NetworkMode::Host);
-        for text in ["private", "default"] {
+        for text in ["private", "default", ""] {
             assert_eq!(parse_network(text).unwrap(), NetworkMode::Private, "{text}");
         }
         for text in ["slirp4netns", "slirp4netns:"] {
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn refusals_name_the_bad_part() {
         for (text, want) in [
-            ("", "the mode is missing"),
+            (":mtu=1500", "the mode is missing"),
             ("ns:netns/x", "the absolute path is missing"),
             ("pasta:80", "\"80\" is not an option of pasta: they begin with a dash"),
             ("pasta:-t,80,81", "\"81\" is not an option of pasta: they begin with a dash"),

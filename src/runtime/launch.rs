@@ -136,7 +136,18 @@ fn explain(failure: Failure, plan: &ContainerSpec, tool: Option<&Tool>) -> Error
     if failure.step() == Step::GetAddress {
         return explain_address(&failure);
     }
+    if failure.step() == Step::ReachKeeper {
+        return explain_keeper(failure);
+    }
     explain_exec(failure)
+}
+
+/// Says what to do about a network whose keeper cannot be reached.
+pub fn explain_keeper(failure: Failure) -> Error {
+    let network = failure.object.clone();
+    Error::from(failure).of_kind(Kind::Network).hint(format!(
+        "Have its containers look for it: coracle network reload --all. If that does not help, restart those that are on it: coracle restart --filter network={network}"
+    ))
 }
 
 /// Puts a failed change of a running container's networks into words.

@@ -13,6 +13,8 @@ pub const NETWORK_VERSION: u32 = 1;
 pub const BUILT_IN: &str = "podman";
 /// Longest name of an interface, in bytes (netdevice(7)).
 pub const INTERFACE_MAX: usize = 15;
+/// Docker's option for whether a network's containers reach each other.
+pub const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
 /// Bytes of the longest packet, if nothing else is said: nothing here is a wire.
 pub const MTU: u32 = 65520;
 
@@ -83,9 +85,10 @@ impl UserNetwork {
         !self.internal && self.options.get("no_default_route").is_none_or(|value| !is_true(value))
     }
 
-    /// Whether its containers reach only the outside, and not each other (`-o isolate`).
+    /// Whether its containers reach only the outside, and not each other (docker's
+    /// `-o com.docker.network.bridge.enable_icc=false`). Podman's `isolate` keeps networks from each other, as they always are.
     pub fn is_isolated(&self) -> bool {
-        self.options.get("isolate").is_some_and(|value| is_true(value))
+        self.options.get(BETWEEN_CONTAINERS).is_some_and(|value| !is_true(value))
     }
 
     /// Whether it has addresses of IPv6.

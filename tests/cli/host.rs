@@ -74,7 +74,7 @@ fn info_has_the_fields_that_scripts_for_podman_read() {
         ("Host.OCIRuntime.Name", "coracle"),
         ("Host.LogDriver", "k8s-file"),
         ("Host.EventLogger", "file"),
-        ("Host.NetworkBackend", "slirp4netns"),
+        ("Host.NetworkBackend", "coracle"),
         ("Host.ServiceIsRemote", "false"),
         ("Host.RemoteSocket.Exists", "false"),
         ("Host.Security.SELinuxEnabled", "false"),
@@ -82,6 +82,16 @@ fn info_has_the_fields_that_scripts_for_podman_read() {
         ("Plugins.Volume", "[local]"),
     ] {
         assert_eq!(of(field), value, "{field}");
+    }
+    let mut drivers = vec!["bridge"];
+    for (field, name) in [("Host.Slirp4NetNS.Executable", "slirp4netns"), ("Host.Pasta.Executable", "pasta")]
+    {
+        drivers.extend((!of(field).is_empty()).then_some(name));
+    }
+    assert_eq!(of("Plugins.Network"), format!("[{}]", drivers.join(" ")));
+    for field in ["Version", "DNS.Version"] {
+        let shown = of(&format!("Host.NetworkBackendInfo.{field}"));
+        assert!(shown.contains(" of coracle "), "{field}: {shown}");
     }
     assert_eq!(of("Host.CgroupsVersion"), of("Host.CgroupVersion"));
     assert!(of("Host.Security.Capabilities").starts_with("CAP_CHOWN,"));

@@ -60,6 +60,7 @@ mod network;
 mod networks;
 mod networks_attack;
 mod networks_live;
+mod networks_options;
 mod networks_records;
 mod networks_scale;
 mod notify;

@@ -173,7 +173,7 @@ fn lines_of_the_containers_own_stay_in_its_files() {
 }
 
 /// What a server says that greets whoever connects.
-fn greeting(host: Ipv4Addr, port: u16) -> Option<String> {
+pub(super) fn greeting(host: Ipv4Addr, port: u16) -> Option<String> {
     let mut stream = TcpStream::connect((host, port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let mut answer = String::new();

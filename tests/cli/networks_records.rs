@@ -135,6 +135,7 @@ fn what_cannot_be_had_is_refused_in_podmans_words() {
         (&["-d", "macvlan", "c"], "only root can give containers an interface on the host's own link"),
         (&["-d", "wat", "c"], "unsupported driver wat: invalid argument"),
         (&["-o", "wat=1", "c"], "unsupported bridge network option wat"),
+        (&["-o", "isolate=maybe", "c"], "invalid value \"maybe\" of bridge network option isolate"),
         (&["-o", "mtu=x", "c"], "invalid value \"x\" of bridge network option mtu"),
         (
             &["host"],

@@ -38,7 +38,7 @@ pub struct Args {
     /// Label; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<Pair>,
-    /// Option of the driver: mtu, isolate or no_default_route; may be repeated
+    /// Option of the driver, such as mtu=1400; may be repeated
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub opt: Vec<Pair>,
     /// Server to ask for names that are no container's, instead of the host's

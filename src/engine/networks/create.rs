@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Kind, Result, phrases};
 use crate::netns::subnets;
-use crate::spec::bridge::{INTERFACE_MAX, NETWORK_VERSION, NetworkRoute, Subnet, UserNetwork};
+use crate::spec::bridge::{
+    BETWEEN_CONTAINERS, INTERFACE_MAX, NETWORK_VERSION, NetworkRoute, Subnet, UserNetwork,
+};
 use crate::storage::Store;
 use crate::storage::networks::Networks;
 use crate::sys::random;
@@ -133,14 +135,15 @@ fn check(request: &NetworkRequest) -> Result<()> {
 }
 
 fn options(request: &NetworkRequest) -> Result<()> {
-    let hint = "Options of the driver bridge are mtu, isolate and no_default_route, for example -o mtu=1500.";
+    let hint = "Options of the driver bridge are mtu, isolate, no_default_route and com.docker.network.bridge.enable_icc, for example -o mtu=1500.";
     for (key, value) in &request.options {
         let is_right = match key.as_str() {
             "mtu" | "com.docker.network.driver.mtu" => {
                 let least = if request.ipv6 { MTU6 } else { *MTU.start() };
                 value.parse::<u32>().is_ok_and(|mtu| MTU.contains(&mtu) && mtu >= least)
             }
-            "isolate" | "no_default_route" => boolean(value).is_some(),
+            "isolate" => value == "strict" || boolean(value).is_some(),
+            "no_default_route" | BETWEEN_CONTAINERS => boolean(value).is_some(),
             _ => return Err(wrong(format!("unsupported bridge network option {key}")).hint(hint)),
         };
         if !is_right {

@@ -1,8 +1,9 @@
 //! Changing networks.
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::netns::bridge;
+use crate::runtime::launch::explain_keeper;
 use crate::spec::bridge::BUILT_IN;
 use crate::storage::Store;
 use std::net::IpAddr;
@@ -37,5 +38,5 @@ pub fn update(store: &Store, text: &str, added: &[IpAddr], dropped: &[IpAddr]) -
     }
     // Also for an update before this one that was killed here.
     drop(lock);
-    bridge::ask_of(store.runtime(), &network).context(Kind::Network, || format!("tell network {name}"))
+    bridge::ask_of(store.runtime(), &network).map_err(explain_keeper)
 }

@@ -20,7 +20,7 @@ pub use answer::DOMAIN;
 
 use super::members::Members;
 use super::token::Token;
-use answer::{Outcome, Way};
+use answer::{Outcome, Outside, Way};
 use asker::Asker;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use servers::Servers;
@@ -109,7 +109,7 @@ impl Resolver {
     pub(super) fn own(&mut self, members: &Members, query: &[u8]) -> Option<Vec<u8>> {
         self.turn = self.turn.wrapping_add(1);
         // What is too long for a datagram is cut there.
-        match answer::answer(query, Way::Tcp, members, false, self.turn) {
+        match answer::answer(query, Way::Tcp, members, Outside::Unknown, self.turn) {
             Outcome::Reply(bytes) => Some(bytes),
             _ => None,
         }
@@ -210,7 +210,12 @@ impl Resolver {
             Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
         };
         let others = from.map_or(&[][..], |from| members.others_of(from));
-        let outside = self.outside || others.iter().any(|other| other.outside);
+        let outside = match self.outside {
+            true => Outside::Asked,
+            // Nothing goes out by an internal network, not even for who has another way.
+            false if others.iter().any(|other| other.outside) => Outside::Refused,
+            false => Outside::Unknown,
+        };
         match answer::answer(&query, way, members, outside, self.turn) {
             Outcome::Reply(bytes) => self.deliver(epoll, asker, &bytes),
             Outcome::Nobodys(bytes) if others.is_empty() => self.deliver(epoll, asker, &bytes),

@@ -1,9 +1,11 @@
 //! A network's directory below the runtime directory: the keeper's socket and two locks.
 
-use crate::fork::{Doing, Failure, Link};
+use super::message::Told;
+use crate::fork::{Doing, Failure, Link, Step};
 use crate::spec::bridge::UserNetwork;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open, openat, renameat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -12,6 +14,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// The keeper's socket, in the network's directory.
 pub(super) const ENTRANCE: &str = "keeper";
@@ -25,6 +28,8 @@ const SERVERS: &str = "servers";
 const SERVERS_MAX: u64 = 64 << 10;
 /// Digits of a network's id that its directory is called by.
 const DIGITS: usize = 32;
+/// How long a keeper may take until it answers: many may come to it at once, and slirp4netns may be starting.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Locks a file of the network's directory.
 pub(super) fn lock(dir: BorrowedFd<'_>, name: &str, how: FlockArg) -> nix::Result<Flock<File>> {
@@ -142,4 +147,48 @@ pub(super) fn dial(dir: BorrowedFd<'_>) -> nix::Result<Link> {
     let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
     connect(fd.as_raw_fd(), &address(dir)?)?;
     Ok(Link::from_fd(fd))
+}
+
+/// What the keeper of a network says next; `None` when it has ended.
+///
+/// # Errors
+/// It says nothing for so long.
+pub(super) fn hear(
+    link: &Link,
+    network: &str,
+    patience: Duration,
+) -> Result<Option<(Told, Vec<OwnedFd>)>, Failure> {
+    let mut fds = [PollFd::new(link.as_fd(), PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    loop {
+        match poll(&mut fds, timeout) {
+            Err(Errno::EINTR) => {}
+            Ok(0) => return Err(unreachable(network, "it does not answer")),
+            other => break other.map(drop).doing(Step::ReachKeeper, network)?,
+        }
+    }
+    link.recv().doing(Step::ReachKeeper, network)
+}
+
+/// A keeper that is not there as it should be.
+pub(super) fn unreachable(network: &str, why: &str) -> Failure {
+    Failure::other(Step::ReachKeeper, network, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_says_nothing_is_not_waited_for_without_end() {
+        let (link, other) = Link::pair().unwrap();
+        let short = Duration::from_millis(1);
+        let failure = hear(&link, "back", short).unwrap_err();
+        assert_eq!(failure.step(), Step::ReachKeeper);
+        assert_eq!(failure.describe(), "reach the keeper of network back: it does not answer");
+        other.send(&Told::Up, &[]).unwrap();
+        assert!(matches!(hear(&link, "back", ANSWERS_WITHIN), Ok(Some((Told::Up, _)))));
+        drop(other);
+        assert!(hear(&link, "back", ANSWERS_WITHIN).unwrap().is_none());
+    }
 }

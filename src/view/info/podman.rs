@@ -25,6 +25,9 @@ const DIFFERENCES: [(&str, Differs); 11] = [
     ("plugins.authorization", Differs::Nil),
 ];
 
+/// Who connects networks, where podman has netavark.
+const NETWORKS: &str = "coracle";
+
 #[derive(Debug, Serialize)]
 struct Podman<'a> {
     host: Host<'a>,
@@ -107,17 +110,9 @@ struct Distribution<'a> {
 #[derive(Debug, Serialize)]
 struct NetworkBackend {
     backend: &'static str,
-    version: &'static str,
-    package: &'static str,
-    path: &'static str,
-    dns: Dns,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Dns {
-    version: &'static str,
-    package: &'static str,
-    path: &'static str,
+    #[serde(flatten)]
+    program: Program,
+    dns: Program,
 }
 
 #[derive(Debug, Serialize)]
@@ -176,7 +171,7 @@ struct ImageStore {
 #[derive(Debug, Serialize)]
 struct Plugins {
     volume: [&'static str; 1],
-    network: [&'static str; 1],
+    network: Vec<&'static str>,
     log: [&'static str; 6],
     authorization: Vec<String>,
 }
@@ -191,7 +186,7 @@ pub(super) fn document(info: &Info, role: Role) -> Document {
         },
         plugins: Plugins {
             volume: ["local"],
-            network: ["slirp4netns"],
+            network: drivers(info),
             log: logs::DRIVERS,
             authorization: Vec::new(),
         },
@@ -233,13 +228,11 @@ fn host(info: &Info) -> Host<'_> {
         log_driver: logs::USUAL,
         mem_free: machine.mem_free,
         mem_total: machine.mem_total,
-        network_backend: "slirp4netns",
+        network_backend: NETWORKS,
         network_backend_info: NetworkBackend {
-            backend: "slirp4netns",
-            version: "",
-            package: "",
-            path: "",
-            dns: Dns::default(),
+            backend: NETWORKS,
+            program: itself(info, "networks"),
+            dns: itself(info, "name server"),
         },
         oci_runtime: Runtime { name: "coracle", program: itself(info, "runtime") },
         os: platform.os,
@@ -274,6 +267,13 @@ fn host(info: &Info) -> Host<'_> {
         linkmode: if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" },
         emulated_architectures: Vec::new(),
     }
+}
+
+/// What connects containers: networks that they share, and the programs for those that share none.
+fn drivers(info: &Info) -> Vec<&'static str> {
+    let slirp = info.slirp.is_some().then_some("slirp4netns");
+    let pasta = info.pasta.is_some().then_some("pasta");
+    std::iter::once("bridge").chain(slirp).chain(pasta).collect()
 }
 
 fn itself(info: &Info, name: &str) -> Program {

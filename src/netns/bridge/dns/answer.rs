@@ -34,6 +34,18 @@ pub(super) enum Outcome {
     Ignore,
 }
 
+/// What is said to questions for names of the outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// Others are asked.
+    Asked,
+    /// Nothing: another name server of who asks knows. A C library goes on to that one, as it would not after being told
+    /// that there is no such name.
+    Refused,
+    /// There are none.
+    Unknown,
+}
+
 /// How a question came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -45,7 +57,7 @@ pub(super) enum Way {
 
 /// Answers a question, or says who does. `turn` is another number each time: who has several addresses gets them in
 /// another order.
-pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, turn: usize) -> Outcome {
+pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: Outside, turn: usize) -> Outcome {
     let Some(header) = bytes.first_chunk::<HEADER>() else { return Outcome::Ignore };
     let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     // Answers are not questions: two servers would go on for ever.
@@ -65,8 +77,11 @@ pub(super) fn answer(bytes: &[u8], way: Way, members: &Members, outside: bool, t
     }
     let (code, found) = match members.have_names().then(|| ours(question, members)).flatten() {
         Some(found) => found,
-        None if outside => return Outcome::Forward,
-        None => (RCODE::NameError, Vec::new()),
+        None => match outside {
+            Outside::Asked => return Outcome::Forward,
+            Outside::Refused => (RCODE::Refused, Vec::new()),
+            Outside::Unknown => (RCODE::NameError, Vec::new()),
+        },
     };
     let is_known = code == RCODE::NoError;
     let room = match way {

@@ -1,6 +1,6 @@
 //! What fuzz targets (fuzz/) need of the name server.
 
-use super::answer::{Outcome, Way, answer};
+use super::answer::{Outcome, Outside, Way, answer};
 use super::asker::Asker;
 use super::stream::first_message;
 use super::upstream::Question;
@@ -47,7 +47,7 @@ pub fn exchange(bytes: &[u8], split: usize) {
     let Some(members) = members() else { return };
     let (asked, told) = bytes.split_at(split.min(bytes.len()));
     for way in [Way::Udp, Way::Tcp] {
-        for outside in [true, false] {
+        for outside in [Outside::Asked, Outside::Refused, Outside::Unknown] {
             if let Outcome::Reply(reply) = answer(asked, way, &members, outside, split) {
                 assert!(reply.len() <= usize::from(u16::MAX) && reply[..2] == asked[..2]);
                 assert!(reply[2] & 0x80 != 0 && (way == Way::Tcp || reply.len() <= 4096));

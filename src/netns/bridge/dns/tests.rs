@@ -1,7 +1,7 @@
 //! Questions and answers, honest and hostile.
 
 use super::DOMAIN;
-use super::answer::{Outcome, Way, answer};
+use super::answer::{Outcome, Outside, Way, answer};
 use super::asker::Asker;
 use super::upstream::Question;
 use crate::netns::bridge::members::{Members, Wish};
@@ -57,7 +57,7 @@ fn query(name: &str, kind: QTYPE) -> Vec<u8> {
 
 /// The code and the addresses or names of an answer; `None` when others are asked.
 fn said(name: &str, kind: TYPE, turn: usize) -> Option<(RCODE, Vec<String>)> {
-    let outcome = answer(&query(name, QTYPE::TYPE(kind)), Way::Udp, &members(true), true, turn);
+    let outcome = answer(&query(name, QTYPE::TYPE(kind)), Way::Udp, &members(true), Outside::Asked, turn);
     let (Outcome::Reply(bytes) | Outcome::Nobodys(bytes)) = outcome else { return None };
     let packet = Packet::parse(&bytes).unwrap();
     assert_eq!(packet.id(), 7);
@@ -99,10 +99,12 @@ fn what_is_nobodys_is_not_asked_outside_and_the_rest_is() {
         assert_eq!(said(name, TYPE::A, 0), None, "{name}");
     }
     let bytes = query("web", QTYPE::TYPE(TYPE::A));
-    assert_eq!(answer(&bytes, Way::Udp, &members(false), true, 0), Outcome::Forward);
+    assert_eq!(answer(&bytes, Way::Udp, &members(false), Outside::Asked, 0), Outcome::Forward);
     let outside = query("example.org", QTYPE::TYPE(TYPE::A));
-    let Outcome::Nobodys(reply) = answer(&outside, Way::Udp, &members(true), false, 0) else { panic!() };
-    assert_eq!(Packet::parse(&reply).unwrap().rcode(), RCODE::NameError);
+    for (how, code) in [(Outside::Unknown, RCODE::NameError), (Outside::Refused, RCODE::Refused)] {
+        let Outcome::Nobodys(reply) = answer(&outside, Way::Udp, &members(true), how, 0) else { panic!() };
+        assert_eq!(Packet::parse(&reply).unwrap().rcode(), code);
+    }
 }
 
 #[test]
@@ -129,7 +131,7 @@ proptest! {
     #[test]
     fn hostile_questions_are_answered_or_ignored(bytes in proptest::collection::vec(any::<u8>(), 0..600), turn: usize) {
         let members = members(true);
-        if let Outcome::Reply(reply) = answer(&bytes, Way::Udp, &members, true, turn) {
+        if let Outcome::Reply(reply) = answer(&bytes, Way::Udp, &members, Outside::Asked, turn) {
             prop_assert!(reply.len() <= 4096 && reply[..2] == bytes[..2] && reply[2] & 0x80 != 0);
         }
     }
@@ -145,7 +147,7 @@ proptest! {
             bytes[at % length] = value;
         }
         bytes.truncate(bytes.len() - cut % bytes.len());
-        let _ = answer(&bytes, Way::Tcp, &members(true), true, 3);
+        let _ = answer(&bytes, Way::Tcp, &members(true), Outside::Asked, 3);
         if let Some(question) = Question::new(bytes.clone(), Asker::Stream(1), Way::Udp, Vec::new()) {
             let _ = question.is_answered_by(&bytes);
         }
@@ -170,9 +172,9 @@ fn many_addresses_are_cut_for_a_datagram() {
         members.join(number, &wish).unwrap();
     }
     let bytes = query("many", QTYPE::TYPE(TYPE::A));
-    let Outcome::Reply(short) = answer(&bytes, Way::Udp, &members, true, 0) else { panic!() };
+    let Outcome::Reply(short) = answer(&bytes, Way::Udp, &members, Outside::Asked, 0) else { panic!() };
     let short = Packet::parse(&short).unwrap();
     assert!(short.has_flags(simple_dns::PacketFlag::TRUNCATION) && !short.answers.is_empty());
-    let Outcome::Reply(whole) = answer(&bytes, Way::Tcp, &members, true, 0) else { panic!() };
+    let Outcome::Reply(whole) = answer(&bytes, Way::Tcp, &members, Outside::Asked, 0) else { panic!() };
     assert_eq!(Packet::parse(&whole).unwrap().answers.len(), 100);
 }
