@@ -170,8 +170,8 @@ pub fn hosts(net: &NetworkSpec, facts: &HostsFacts<'_>) -> String {
         facts.networks.iter().flat_map(|network| network.addresses.iter().map(|has| has.address)).collect();
     if addresses.is_empty() {
         let address =
-            driver(&net.mode).map_or(Ipv4Addr::LOCALHOST, |driver| driver.reach(facts.tool).address);
-        addresses.push(address.into());
+            driver(&net.mode).and_then(|driver| driver.reach(facts.tool).four).map(|four| four.address);
+        addresses.push(address.unwrap_or(Ipv4Addr::LOCALHOST).into());
     }
     for address in addresses {
         let _ = writeln!(text, "{address}\t{own}");

@@ -1,6 +1,6 @@
 //! Parses `--network` into [`NetworkMode`].
 
-use super::pasta;
+use super::pasta::options::pasta_options;
 use super::slirp::options::{interface, slirp_options};
 use crate::error::{Error, Kind, Result};
 use crate::spec::bridge::BUILT_IN;
@@ -36,7 +36,7 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         ("container", _) => bad("the container is missing", "Name it, for example --network container:web."),
         ("ns", _) => bad("the absolute path is missing", "Write the full path, for example --network \
                                                           ns:/proc/1234/ns/net."),
-        ("pasta", options) => pasta::options(options.unwrap_or("")).map(NetworkMode::Pasta).or_else(|why| {
+        ("pasta", options) => pasta_options(options.unwrap_or("")).map(NetworkMode::Pasta).or_else(|why| {
             bad(&why, "Give options of pasta(1) with commas between the words, for example --network pasta:--mtu,1500,--map-gw.")
         }),
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),

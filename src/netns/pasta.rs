@@ -11,8 +11,11 @@
 //! Published ports are the forwarder's ([`super::forwarder`]), as with every driver. Versions without `--map-guest-addr`
 //! have no address for a host whose own address the container shares; there the container gets another one.
 
+pub(super) mod options;
+
 use super::driver::{Driver, Helper, Tool};
 use super::program::{Log, become_program, has_ended, leave_monitor};
+use super::reach::Four;
 use super::{HostResolver, Reach, host_address};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Step};
@@ -52,27 +55,6 @@ const LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 2, 1);
 const APART: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 0, 2, 100), Ipv4Addr::new(10, 0, 2, 2));
 /// Options that not every version has.
 const NEWER: [&str; 2] = ["--map-guest-addr", "--stderr"];
-/// Options that are ours, or would take pasta out of our hands.
-const OURS: [&str; 18] = [
-    "--netns",
-    "--userns",
-    "--netns-only",
-    "--no-netns-quit",
-    "-P",
-    "--pid",
-    "-f",
-    "--foreground",
-    "-F",
-    "--fd",
-    "--runas",
-    "-h",
-    "--help",
-    "--version",
-    "-e",
-    "--stderr",
-    "-q",
-    "--quiet",
-];
 
 /// Finds the program in `PATH` and the usual places.
 ///
@@ -86,34 +68,6 @@ fn not_installed() -> Error {
     Error::new(Kind::Host, "pasta, which connects containers to the network, is not installed").hint(
         "Install it: sudo apt install passt (or dnf, zypper). Without it: --network slirp4netns or none.",
     )
-}
-
-/// Reads what follows `pasta:`, options of pasta(1) with commas between the words.
-///
-/// # Errors
-/// Says what is wrong: a word that is no option nor the value of one, or an option that is ours.
-pub(super) fn options(text: &str) -> Result<PastaOptions, String> {
-    let words: Vec<String> = text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-    let mut may_be_value = false;
-    for word in &words {
-        if word.contains(|c: char| c.is_control()) {
-            return Err(format!("{word:?} is not an option of pasta"));
-        }
-        if !word.starts_with('-') && !std::mem::take(&mut may_be_value) {
-            return Err(format!("{word:?} is not an option of pasta: they begin with a dash"));
-        }
-        may_be_value = word.starts_with('-') && !word.contains('=');
-    }
-    let options = PastaOptions { words, mac: None };
-    // A single dash alone means standard input to programs, and two end the options.
-    let lone = options.words.iter().find(|word| matches!(word.as_str(), "-" | "--"));
-    if let Some(word) = lone {
-        return Err(format!("{word:?} is not an option of pasta"));
-    }
-    match OURS.iter().find(|option| options.has(&[option])) {
-        Some(option) => Err(format!("{option} cannot be given: it is set for the container")),
-        None => Ok(options),
-    }
 }
 
 /// A running pasta. It ends when this value is dropped or its owner dies.
@@ -276,8 +230,7 @@ impl Driver for PastaOptions {
     fn reach(&self, tool: Option<&Tool>) -> Reach {
         let has_ipv6 = Path::new("/proc/net/if_inet6").exists() && !self.has(&["-4", "--ipv4-only"]);
         Reach {
-            address: self.addresses(tool).0,
-            gateway: HOST,
+            four: Some(Four { address: self.addresses(tool).0, gateway: HOST }),
             gateway6: has_ipv6.then_some(HOST6),
             keep_client: true,
         }

@@ -49,6 +49,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 mod context;
 mod finish;
+mod generated;
 pub(super) mod layers;
 mod live;
 mod network;

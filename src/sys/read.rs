@@ -10,6 +10,9 @@ use std::path::Path;
 /// Largest file of settings that is read, in bytes.
 pub const SETTINGS_MAX: u64 = 16 << 20;
 
+/// How often something that was exchanged meanwhile is opened again.
+const EXCHANGES_MAX: u32 = 100;
+
 /// The bytes of a file of settings, which people, their tools and other accounts may have put in its place: a regular
 /// file of at most [`SETTINGS_MAX`], or the null device, which says nothing. Opening one never waits, as a FIFO would.
 ///
@@ -17,14 +20,7 @@ pub const SETTINGS_MAX: u64 = 16 << 20;
 /// Those of open(2) and read(2); another kind of file; one that is larger. A link that leads nowhere is not a missing
 /// file: whoever made it means something, and what that is cannot be known.
 pub fn settings(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let path = path.as_ref();
-    let opened = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let file = match opened {
-        Err(e) if e.kind() == ErrorKind::NotFound && leads_nowhere(path) => {
-            return Err(io::Error::other("the symbolic link leads nowhere"));
-        }
-        other => other?,
-    };
+    let file = open_settings(path.as_ref())?;
     let about = file.metadata()?;
     if !about.is_file() && !is_null(&about) {
         return Err(io::Error::other("it is not a regular file"));
@@ -35,6 +31,24 @@ pub fn settings(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it is larger than {} MiB", SETTINGS_MAX >> 20)));
     }
     Ok(bytes)
+}
+
+/// Opens it. A link that leads nowhere may be exchanged for something else between two looks at it; then what is there
+/// now is opened, as it was not missing at any time.
+fn open_settings(path: &Path) -> io::Result<File> {
+    for _ in 0..EXCHANGES_MAX {
+        match File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            other => return other,
+        }
+        if leads_nowhere(path) {
+            return Err(io::Error::other("the symbolic link leads nowhere"));
+        }
+        if fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+            return Err(ErrorKind::NotFound.into());
+        }
+    }
+    Err(io::Error::other("it is exchanged again and again"))
 }
 
 /// Whether a path ends at a dangling link, its own or that of a directory above.

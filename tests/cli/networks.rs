@@ -1,13 +1,13 @@
 //! Networks that containers share, on the real kernel: names, addresses, ways out, and what heals.
 
+use super::network::{ask, host_port, logs};
 use super::ps::field;
 use crate::common::{Output, TestEnv, eventually, skip, traces_of};
 use coracle::netns;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 
 const SLEEP: [&str; 2] = ["sleep", "1000"];
 
@@ -197,26 +197,32 @@ fn published_ports_show_their_clients() {
     network(&env, &["back"]);
     let httpd = ["httpd", "-f", "-vv", "-p", "80"];
     run_ok(&env, &["-d", "--name", "web", "--network", "back", "-p", "80"], &httpd);
-    let port: u16 =
-        env.coracle(["port", "web", "80"]).ok().text().rsplit(':').next().unwrap().parse().unwrap();
-    let ask = |host: Ipv4Addr| {
-        eventually("the web server answers", || {
-            let Ok(mut stream) = TcpStream::connect((host, port)) else { return false };
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            let mut answer = String::new();
-            let asked = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
-            asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1")
-        });
-    };
-    ask(Ipv4Addr::LOCALHOST);
+    let port = host_port(&env, "web");
+    assert!(ask(Ipv4Addr::LOCALHOST, port).starts_with("HTTP/1"));
     let Some(host) = netns::host_address() else {
         return skip("the outer half: this machine has no address but loopback");
     };
-    ask(host);
-    eventually("the server has logged its client", || {
-        let log = env.coracle(["logs", "web"]).ok();
-        (log.stdout + &log.stderr).contains(&format!("{host}]:"))
-    });
+    ask(host, port);
+    eventually("the server has logged its client", || logs(&env, "web").contains(&format!("{host}]:")));
+}
+
+/// Clients of the other family appear as the gateway.
+#[test]
+fn ports_of_a_network_without_ipv4_are_published() {
+    if !std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        return skip("this kernel has no IPv6");
+    }
+    let env = TestEnv::new();
+    network(&env, &["--subnet", "fd00:6::/64", "six"]);
+    let httpd = ["httpd", "-f", "-vv", "-p", "80"];
+    run_ok(&env, &["-d", "--name", "web", "--network", "six", "-p", "80"], &httpd);
+    let port = host_port(&env, "web");
+    assert!(ask(Ipv4Addr::LOCALHOST, port).starts_with("HTTP/1"));
+    if TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok() {
+        assert!(ask(Ipv6Addr::LOCALHOST, port).starts_with("HTTP/1"));
+    }
+    let gateway = field(&env, "web", "{{.NetworkSettings.Networks.six.IPv6Gateway}}");
+    eventually("the server has logged its client", || logs(&env, "web").contains(&format!("[{gateway}]:")));
 }
 
 #[test]

@@ -151,8 +151,8 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
         ("--link-local-ip=169.254.1.1", "given by the kernel alone"),
         ("--network-alias=web", "--network-alias can only be set when the network mode is bridge"),
         ("--link=web:db", "has deprecated"),
-        ("--pod=x", "no pods"),
-        ("--pod-id-file=x", "no pods"),
+        ("--pod=x", "no such pod"),
+        ("--pod-id-file=x", "open x: no such file or directory"),
         ("--device-cgroup-rule=c 1:3 r", "device cgroup"),
         ("--seccomp-policy=image", "choose its own seccomp profile"),
         ("--isolation=hyperv", "Windows"),
@@ -163,7 +163,7 @@ fn what_cannot_be_had_is_refused_with_the_reason() {
         ("--rdt-class=x", "cache"),
         ("--decryption-key=x", "encrypted"),
         ("--preserve-fd=4", "only the descriptors from 3 up can be passed"),
-        ("--init-ctr=once", "no pods"),
+        ("--init-ctr=once", "in the order that --requires says"),
     ] {
         refused(&env, &[option], says);
     }

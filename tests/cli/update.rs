@@ -107,7 +107,7 @@ fn a_clone_may_use_what_the_original_may_unless_told_otherwise() {
     }
     clone(&["-m", "2g"]).fails(125).says("--memory-swap is below --memory");
     clone(&["--memory-swappiness", "5"]).fails(125).says("cgroup v1");
-    clone(&["--pod", "some"]).fails(125).says("there are no pods yet");
+    clone(&["--pod", "some"]).fails(125).says("a clone has the namespaces of the original, and so its pod");
     assert_eq!(env.containers().len(), 1, "what is refused makes no copy");
 }
 

@@ -6,8 +6,8 @@
 //! through `fwmark_reflect`), and a rule sends marked packets to a table whose only route is "everything is
 //! local". No packet leaves loopback, and unmarked traffic is unaffected.
 //!
-//! Clients on the host's loopback, and IPv6 clients of a container without IPv6, appear as the gateway, which
-//! represents the host inside.
+//! Clients on the host's loopback, and those of a family that the container does not have, appear as the gateway,
+//! which represents the host inside.
 
 use crate::fork::{Doing, Failure};
 use crate::netns::netlink::Netlink;
@@ -84,29 +84,35 @@ impl Inside {
 
     /// The ways to try for a client, best first.
     pub(super) fn ways(&self, client: SocketAddr, port: u16) -> Vec<Way> {
-        let Some(Reach { address, gateway, gateway6, .. }) = self.at else { return Vec::new() };
-        let four = SocketAddr::from((address, port));
-        if !self.keep_client {
-            return vec![Way { from: None, to: four }];
-        }
-        let gateway = SocketAddr::from((gateway, client.port()));
+        let Some(Reach { four, gateway6, .. }) = self.at else { return Vec::new() };
         let mut ways = Vec::with_capacity(3);
+        let mut way = |from: Option<IpAddr>, to: IpAddr| {
+            let from = from.map(|ip| SocketAddr::from((ip, client.port())));
+            ways.push(Way { from, to: (to, port).into() });
+        };
+        let six = || gateway6.and_then(|gateway| Some((gateway, own_address(gateway)?)));
         match client.ip().to_canonical() {
-            IpAddr::V4(ip) if !ip.is_loopback() => {
-                ways.push(Way { from: Some((ip, client.port()).into()), to: four });
+            IpAddr::V4(ip) if self.keep_client && !ip.is_loopback() => {
+                four.into_iter().for_each(|four| way(Some(ip.into()), four.address.into()));
             }
-            IpAddr::V4(_) => {}
-            IpAddr::V6(ip) => {
-                let gateway6 = gateway6.filter(|_| self.keep_client6);
-                if let Some((gateway6, own)) = gateway6.and_then(|g| Some((g, own_address(g)?))) {
+            IpAddr::V6(ip) if self.keep_client6 => {
+                if let Some((gateway, own)) = six() {
                     // A link-local address means nothing without its interface.
-                    let shown = if ip.is_loopback() || ip.is_unicast_link_local() { gateway6 } else { ip };
-                    ways.push(Way { from: Some((shown, client.port()).into()), to: (own, port).into() });
+                    let shown = if ip.is_loopback() || ip.is_unicast_link_local() { gateway } else { ip };
+                    way(Some(shown.into()), own.into());
                 }
             }
+            _ => {}
         }
-        ways.push(Way { from: Some(gateway), to: four });
-        ways.push(Way { from: None, to: four });
+        let (gateway, own): (IpAddr, IpAddr) = match (four, six()) {
+            (Some(four), _) => (four.gateway.into(), four.address.into()),
+            (None, Some((gateway, own))) => (gateway.into(), own.into()),
+            (None, None) => return ways,
+        };
+        if if own.is_ipv4() { self.keep_client } else { self.keep_client6 } {
+            way(Some(gateway), own);
+        }
+        way(None, own);
         ways
     }
 
@@ -149,10 +155,14 @@ impl Inside {
     /// # Errors
     /// Those of socket(2) and connect(2).
     pub(super) fn dial_udp(&self, port: u16) -> std::io::Result<UdpSocket> {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let four = self.at.and_then(|at| at.four).map(|four| IpAddr::from(four.address));
+        let six = || Some(own_address(self.at?.gateway6?)?.into());
+        let own = four.or_else(six).ok_or(std::io::ErrorKind::NetworkUnreachable)?;
+        let any: IpAddr =
+            if own.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0))?;
         socket.set_nonblocking(true)?;
-        let at = self.at.ok_or(std::io::ErrorKind::NetworkUnreachable)?;
-        socket.connect((at.address, port))?;
+        socket.connect((own, port))?;
         Ok(socket)
     }
 }

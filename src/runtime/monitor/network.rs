@@ -1,24 +1,19 @@
-//! The container's network, as the monitor sees it: a driver's program or networks that are shared, the port forwarder, name files.
+//! The container's network, as the monitor sees it: a driver's program or networks that are shared, the port forwarder.
 
 use super::context::MonitorContext;
 use crate::fork::{self, Child, Doing, Failure, Step};
 use crate::netns::bridge::{self, Membership, Tools, Wish};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, Helper, Reach, Tool, driver, files as texts, slirp};
+use crate::netns::{self, Helper, Reach, Tool, driver, slirp};
 use crate::runtime::failure::storage_failure;
-use crate::runtime::init::FileOrder;
-use crate::runtime::passwd;
-use crate::spec::network::{HostsBase, PortPublish};
-use crate::spec::{Attached, Attachment, ContainerSpec, NetworkMode, UserNetwork};
-use crate::sys::read::text_of;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use crate::spec::network::PortPublish;
+use crate::spec::{Attached, Attachment, NetworkMode, UserNetwork};
 use nix::unistd::Pid;
 use std::cell::{Cell, Ref, RefCell};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What carries a container's network.
@@ -111,9 +106,7 @@ impl Network {
             Carrier::Shared(all) => Some(Ref::map(all.borrow(), Vec::as_slice)),
         }
     }
-}
 
-impl Network {
     /// Tells the forwarder how the container is reached now.
     pub(super) fn reach_changed(&self) {
         let Carrier::Shared(all) = &self.carrier else { return };
@@ -316,71 +309,4 @@ pub(super) fn close(network: Option<Network>) {
         }
         drop(carrier);
     }
-}
-
-/// The files that are generated for a container.
-pub(super) fn files(
-    plan: &ContainerSpec,
-    tool: Option<&Tool>,
-    networks: &[&Attached],
-    root: &Path,
-) -> Result<Vec<FileOrder>, Failure> {
-    let host_file = text_of("/etc/hosts").unwrap_or_default();
-    let base = match &plan.network.hosts_base {
-        HostsBase::Localhost => None,
-        HostsBase::Empty => Some(String::new()),
-        HostsBase::Image => {
-            let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let root = open(root, look, Mode::empty()).doing("open", root)?;
-            let of_image = passwd::read_database(root.as_fd(), "etc/hosts")?.unwrap_or_default();
-            Some(String::from_utf8_lossy(&of_image).into_owned())
-        }
-        HostsBase::File(path) => Some(text_of(path).doing("read", path)?),
-    };
-    let facts = texts::HostsFacts {
-        hostname: &plan.hostname,
-        name: plan.name.as_str(),
-        networks,
-        host_address: netns::host_address(),
-        host_file: &host_file,
-        base: base.as_deref(),
-        tool,
-    };
-    let wanted = [
-        ("/etc/hostname", plan.files.hostname.then(|| format!("{}\n", plan.hostname)), 0o644),
-        ("/etc/hosts", plan.files.hosts.then(|| texts::hosts(&plan.network, &facts)), 0o644),
-        ("/etc/resolv.conf", texts::resolv_conf(&plan.network, networks, &netns::host_resolver()), 0o644),
-        match (plan.files.as_docker, plan.security.privileged) {
-            (true, _) => ("/.dockerenv", Some(String::new()), 0o755),
-            (false, true) => ("/run/.containerenv", Some(container_env(plan)), 0o644),
-            // Others learn nothing of the host.
-            (false, false) => ("/run/.containerenv", Some(String::new()), 0o644),
-        },
-    ];
-    let order = |(path, content, mode): (&str, Option<String>, u32)| {
-        content.map(|content| FileOrder { path: path.to_owned(), content, mode })
-    };
-    let mut all: Vec<FileOrder> = wanted.into_iter().filter_map(order).collect();
-    for dir in &plan.chroot_dirs {
-        let of_etc = all.iter().filter(|file| file.path.starts_with("/etc/"));
-        let again: Vec<FileOrder> = of_etc
-            .map(|file| FileOrder { path: format!("{}{}", dir.display(), file.path), ..file.clone() })
-            .collect();
-        all.extend(again);
-    }
-    Ok(all)
-}
-
-/// What programs in a privileged container read to learn where they are, as podman has it.
-fn container_env(plan: &ContainerSpec) -> String {
-    let image = plan
-        .image
-        .as_ref()
-        .map_or_else(String::new, |i| format!("image=\"{}\"\nimageid=\"{}\"\n", i.reference, i.id.hex()));
-    format!(
-        "engine=\"coracle-{}\"\nname=\"{}\"\nid=\"{}\"\n{image}rootless=1\n",
-        env!("CARGO_PKG_VERSION"),
-        plan.name,
-        plan.id
-    )
 }

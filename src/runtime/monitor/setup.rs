@@ -3,7 +3,7 @@
 
 use super::context::MonitorContext;
 use super::layers::Layers;
-use super::{live, network, owners, sources};
+use super::{generated, live, owners, sources};
 use crate::fork::{Doing, Failure};
 use crate::runtime::failure::storage_failure;
 use crate::runtime::init::{self, Order, Stdio};
@@ -157,7 +157,7 @@ pub(super) fn order(
         sources,
         secrets: secrets::files(dir, plan).map_err(failed)?,
         merged: merged.to_owned(),
-        files: network::files(plan, tool.as_ref(), networks, merged)?,
+        files: generated::files(plan, tool.as_ref(), networks, merged)?,
         changing: live::changing(plan),
         filter: filter.as_ref().map(|f| (f.program().to_vec(), f.flags())),
         // A first process that stays ours is executed again in any case: what our caller's memory held, its

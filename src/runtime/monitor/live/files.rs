@@ -5,7 +5,8 @@
 //! that it has added stay too.
 
 use super::super::context::MonitorContext;
-use super::super::network::{self, Network, text_at};
+use super::super::generated;
+use super::super::network::{Network, text_at};
 use crate::fork::{Doing, Failure};
 use crate::spec::Attached;
 use std::fs::File;
@@ -19,7 +20,7 @@ pub(super) fn follow(
     wrote: impl Fn(&str, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let networks: Vec<&Attached> = has.iter().collect();
-    let wanted = network::files(context.plan, context.tool.as_ref(), &networks, &context.places.merged)?;
+    let wanted = generated::files(context.plan, context.tool.as_ref(), &networks, &context.places.merged)?;
     for kept in network.files.borrow().iter() {
         let Some(wanted) = wanted.iter().find(|file| file.path == kept.path) else { continue };
         if wanted.content == kept.text {
