@@ -12,6 +12,9 @@ pub mod choice;
 mod config;
 mod digest;
 pub mod document;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod health;
 pub mod index;
 mod location;

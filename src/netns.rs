@@ -7,6 +7,7 @@
 //! networks that it shares ([`bridge`]), and a forwarder leaf takes the listeners into it ([`forwarder`]). None of this
 //! needs privileges on the host.
 
+mod attempts;
 pub mod bridge;
 mod choice;
 mod driver;
@@ -23,6 +24,7 @@ mod reach;
 pub mod slirp;
 pub mod subnets;
 
+pub use attempts::Attempts;
 pub use choice::{driver, usual};
 pub use driver::{Driver, Helper, Tool};
 pub use listen::{Listener, listen};

@@ -27,7 +27,7 @@ mod download;
 mod endpoint;
 mod event;
 mod fetch;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;

@@ -18,6 +18,9 @@ mod excerpt;
 mod expand;
 mod fault;
 mod flags;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod heredoc;
 mod instruction;
 mod keys;

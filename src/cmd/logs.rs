@@ -1,10 +1,9 @@
 //! `coracle logs`.
 
-use super::dialect::{Period, period};
-use super::options::lines::{self, LineLook, Tail};
-use crate::engine::containers::logs::{Logs, LogsRequest};
+use super::options::lines::{self, LineArgs, LineLook};
+use crate::engine::containers::logs::Logs;
 use crate::engine::containers::selector::ContainerSelector;
-use crate::error::{Result, phrases};
+use crate::error::Result;
 use crate::host::Env;
 use crate::storage::containers::ContainerDir;
 use crate::ui;
@@ -27,18 +26,9 @@ pub struct Args {
     /// Follow the log until the container exits
     #[arg(short, long)]
     pub follow: bool,
-    /// Show the time of each line
-    #[arg(short, long)]
-    pub timestamps: bool,
-    /// Show this many lines from the end; -1 or all shows all of them
-    #[arg(long, value_name = "LINES", default_value = "-1", value_parser = lines::tail)]
-    pub tail: Tail,
-    /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Show what was written until this time
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
+    /// Which lines.
+    #[command(flatten)]
+    pub lines: LineArgs,
     /// With several containers, prefix lines with the name instead of the id
     #[arg(short, long)]
     pub names: bool,
@@ -56,15 +46,13 @@ pub struct Args {
 /// A container that does not exist or keeps no log.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = super::store(env)?;
-    let Period { since, until } =
-        period(args.since.as_deref(), args.until.as_deref(), phrases::bad_time_for_logs)?;
-    let request = LogsRequest { follow: args.follow, tail: args.tail.0, since, until };
+    let request = args.lines.request(args.follow)?;
     let selection =
         ContainerSelector { names: &args.containers, latest: args.latest, ..ContainerSelector::default() };
     let chosen: Result<Vec<ContainerDir>> =
         selection.containers(&store)?.into_iter().map(|(_, found)| found).collect();
     let chosen = chosen?;
-    let look = LineLook { names: args.names, color: args.color, timestamps: args.timestamps };
+    let look = LineLook { names: args.names, color: args.color, timestamps: args.lines.timestamps };
     let names = if chosen.len() < 2 { &[][..] } else { &chosen[..] };
     let prefixes = lines::prefixes(&look, names)?;
     lines::show(Logs::open(&store, chosen, request)?, &look, prefixes)

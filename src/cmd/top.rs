@@ -3,7 +3,6 @@
 use crate::error::{Result, phrases};
 use crate::host::Env;
 use crate::runtime::processes;
-use crate::text::printable;
 use crate::ui::{self, rows};
 use crate::view::top::{self, Columns};
 use std::process::ExitCode;
@@ -29,8 +28,7 @@ pub struct Args {
 /// A container that does not exist or does not run, a column that does not exist.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if args.list_descriptors {
-        let names: String = top::names().map(|name| format!("{name}\n")).collect();
-        ui::out(&names)?;
+        ui::out(&top::listing())?;
         return Ok(ExitCode::SUCCESS);
     }
     let store = super::store(env)?;
@@ -47,12 +45,6 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     };
     let columns = Columns::parse(words, super::dialect())?;
     let table = columns.table(&container, &processes::of(&container)?);
-    let mut text = table.titles.join("\t") + "\n";
-    for row in &table.rows {
-        // What a process calls itself must not break the table.
-        let cells: Vec<_> = row.iter().map(|cell| printable(cell)).collect();
-        text.push_str(&(cells.join("\t") + "\n"));
-    }
-    ui::out(&rows::align(&text)?)?;
+    ui::out(&rows::align(&(table.heading() + &table.lines()))?)?;
     Ok(ExitCode::SUCCESS)
 }

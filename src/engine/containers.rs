@@ -44,7 +44,7 @@ mod stop;
 mod update;
 mod wait;
 
-pub(in crate::engine) use account::own_account;
+pub(in crate::engine) use account::account_for;
 pub use create::{CreateRequest, Created, create};
 pub use find::{find, list, settle_all};
 pub use id_file::IdFile;

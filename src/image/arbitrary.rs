@@ -66,13 +66,13 @@ proptest! {
     #[test]
     fn names(parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 0..8), any in ".{0,40}") {
         for text in [parts.concat(), any] {
-            read_name(&text)?;
+            fuzzing::name(&text);
         }
     }
 
     #[test]
     fn names_with_changes(bytes in files(&NAMES, &PARTS)) {
-        read_name(&String::from_utf8_lossy(&bytes))?;
+        fuzzing::name(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
@@ -90,28 +90,4 @@ proptest! {
             prop_assert_eq!(Index::parse("x", &written).unwrap(), index);
         }
     }
-}
-
-/// A name means the same when it is written and read again, and none leads out of where it is put.
-fn read_name(text: &str) -> Result<(), TestCaseError> {
-    if let Ok(name) = text.parse::<Reference>() {
-        let written = name.to_string();
-        let again: Reference = written.parse().unwrap();
-        prop_assert_eq!(again.to_string(), written);
-        prop_assert_eq!((again.registry(), again.path()), (name.registry(), name.path()));
-        prop_assert!(!name.path().split('/').any(|part| matches!(part, "" | "." | "..")), "{}", text);
-        prop_assert!(name.to_string().is_ascii(), "{}", text);
-        prop_assert_eq!(name.with_registry().with_registry(), name.with_registry());
-    }
-    if let Ok(digest) = text.parse::<Digest>() {
-        prop_assert_eq!(digest.as_str(), text);
-    }
-    if let Ok(Some(Location::File(place))) = Location::of(text) {
-        let again = Location::of(&place.to_string()).unwrap();
-        prop_assert_eq!(again, Some(Location::File(place)));
-    }
-    if let Ok(platform) = text.parse::<Platform>() {
-        prop_assert_eq!(platform.to_string().parse::<Platform>().unwrap(), platform);
-    }
-    Ok(())
 }

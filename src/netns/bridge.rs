@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 
 /// The domain of containers' names.
 pub use dns::DOMAIN;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub use dns::fuzzing;
 

@@ -28,7 +28,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// Bytes of one answer: a dump comes in pieces of at most 32 KiB (netlink(7)).
-const ANSWER_MAX: usize = 64 << 10;
+pub(super) const ANSWER_MAX: usize = 64 << 10;
 
 /// A conversation with the kernel about one network namespace.
 #[derive(Debug)]
@@ -42,6 +42,35 @@ pub(super) type Index = u32;
 pub(super) struct Neighbour {
     pub(super) address: IpAddr,
     pub(super) mac: Vec<u8>,
+}
+
+/// A socket to this part of the kernel, in this thread's namespace.
+///
+/// # Errors
+/// `EPROTONOSUPPORT` where the kernel lacks it; others of socket(2).
+pub(super) fn open(protocol: SockProtocol) -> nix::Result<OwnedFd> {
+    socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+}
+
+/// Sends messages to the kernel.
+///
+/// # Errors
+/// Those of sendto(2).
+pub(super) fn send(socket: &OwnedFd, bytes: &[u8]) -> nix::Result<()> {
+    sendto(socket.as_raw_fd(), bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty()).map(drop)
+}
+
+/// Waits for the next of what the kernel answers; `buffer` has at least [`ANSWER_MAX`] bytes.
+///
+/// # Errors
+/// Those of recv(2).
+pub(super) fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> nix::Result<&'a [u8]> {
+    loop {
+        match recv(socket.as_raw_fd(), buffer, MsgFlags::empty()) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|length| &buffer[..length]),
+        }
+    }
 }
 
 impl From<OwnedFd> for Netlink {
@@ -62,8 +91,7 @@ impl Netlink {
     /// # Errors
     /// Those of socket(2).
     pub(super) fn open() -> nix::Result<Netlink> {
-        let protocol = SockProtocol::NetlinkRoute;
-        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).map(Netlink)
+        open(SockProtocol::NetlinkRoute).map(Netlink)
     }
 
     /// The number of an interface.
@@ -322,15 +350,11 @@ impl Netlink {
         packet.finalize();
         let mut bytes = vec![0u8; packet.buffer_len()];
         packet.serialize(&mut bytes);
-        sendto(self.0.as_raw_fd(), &bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+        send(&self.0, &bytes)?;
         let mut answers = Vec::new();
         let mut buffer = vec![0u8; ANSWER_MAX];
         loop {
-            let length = match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Err(Errno::EINTR) => continue,
-                other => other?,
-            };
-            let mut rest = &buffer[..length];
+            let mut rest = receive(&self.0, &mut buffer)?;
             while !rest.is_empty() {
                 let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
                 let message = message.map_err(|_| Errno::EBADMSG)?;

@@ -14,7 +14,7 @@
 pub(super) mod options;
 
 use super::driver::{Driver, Helper, Tool};
-use super::program::{Log, become_program, has_ended, leave_monitor};
+use super::program::{Log, become_program, has_ended, leave_monitor, unready};
 use super::reach::Four;
 use super::{HostResolver, Reach, host_address};
 use crate::error::{Error, Kind, Result};
@@ -341,10 +341,7 @@ impl Pasta {
         let unknown = |log: &str| Some(log.lines().find(|line| line.starts_with("pasta: "))?.to_owned());
         let said =
             unknown(&self.log.text()).or_else(|| self.log.end()).unwrap_or_else(|| otherwise.to_owned());
-        let tun = said.contains("/dev/net/tun");
-        let doing =
-            if tun { Step::OpenTun.into() } else { crate::fork::What::from("set up the network with") };
-        Failure::other(doing, NAME, said)
+        unready(NAME, said)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the programs of drivers have in common: how a forked process becomes one, and what it wrote before it failed.
 
-use crate::fork::{Doing, Failure, Step};
+use crate::fork::{Doing, Failure, Step, What};
 use crate::sys::fd::cloexec_from;
 use crate::sys::process::default_signals;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -75,6 +75,14 @@ pub(super) fn become_program(program: &Path, words: Vec<String>) -> Result<Infal
     let words = words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(zero)?;
     let none: [&CStr; 0] = [];
     unistd::execve(&file, &words, &none).doing(Step::Execute, program)
+}
+
+/// The failure of a program that has said this and did not become ready. Its words are its own; what they are
+/// about is looked up here, once.
+pub(super) fn unready(name: &str, said: String) -> Failure {
+    let plain = What::from("set up the network with");
+    let doing = if said.contains("/dev/net/tun") { Step::OpenTun.into() } else { plain };
+    Failure::other(doing, name, said).in_stage(name)
 }
 
 /// Whether the process of this descriptor has ended.

@@ -10,10 +10,10 @@
 pub(super) mod options;
 
 use super::driver::{Driver, Helper, Tool};
-use super::program::{Log, become_program, has_ended, leave_monitor};
+use super::program::{Log, become_program, has_ended, leave_monitor, unready};
 use super::{HostResolver, Reach};
 use crate::error::{Error, Kind, Result};
-use crate::fork::{self, Child, Doing, Failure, Link, Step, What};
+use crate::fork::{self, Child, Doing, Failure, Link, Step};
 use crate::spec::network::SlirpOptions;
 use crate::sys::fd::{close_all_but, command};
 use crate::sys::process;
@@ -219,7 +219,7 @@ impl Slirp {
         {
             return failure.in_stage(NAME);
         }
-        unready(self.log.end().unwrap_or_else(|| otherwise.to_owned()))
+        unready(NAME, self.log.end().unwrap_or_else(|| otherwise.to_owned()))
     }
 
     /// Whether the link has something to read, without waiting for a process that hangs.
@@ -281,14 +281,6 @@ impl Driver for SlirpOptions {
         // Better a server that may not answer than the C library's guess, the container's own loopback.
         if servers.is_empty() { vec![own] } else { servers }
     }
-}
-
-/// The failure of a process that has said this and did not become ready. Its words are its own; what they are
-/// about is looked up here, once.
-fn unready(said: String) -> Failure {
-    let plain = What::from("set up the network with");
-    let doing = if said.contains("/dev/net/tun") { Step::OpenTun.into() } else { plain };
-    Failure::other(doing, NAME, said).in_stage(NAME)
 }
 
 /// Turns a failure of [`spawn`] or [`Slirp::wait_ready`] into a message with a hint.
@@ -367,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_missing_device_and_a_missing_program_have_their_cure() {
-        let failure = unready("open(\"/dev/net/tun\"): Permission denied".to_owned());
+        let failure = unready(NAME, "open(\"/dev/net/tun\"): Permission denied".to_owned());
         let e = explain(Path::new("/usr/bin/slirp4netns"), &failure);
         assert!(e.hints()[0].contains("chmod 0666 /dev/net/tun"));
         let e = explain(Path::new("/nowhere"), &Failure::new(Step::Execute, "/nowhere", Errno::ENOENT));

@@ -1,12 +1,8 @@
 //! Whatever is in a file of the user's or in a registry's answer, reading it ends without a panic.
 
-use super::challenge;
-use super::conf::Registries;
-use super::credentials;
-use super::manifest::{self, Document};
-use super::policy::{Policy, owners};
+use super::policy::owners;
+use super::{challenge, fuzzing};
 use crate::image::broken::{JSON, files};
-use crate::image::{LAYERS_MAX, Reference};
 use proptest::prelude::*;
 
 const CONFS: [&str; 2] = [
@@ -78,46 +74,28 @@ const CHALLENGE_PARTS: [&str; 10] = ["Bearer ", "realm=", "\"", "\\", ",", "=", 
 
 proptest! {
     #[test]
-    fn configurations(bytes in files(&CONFS, &CONF_PARTS), is_main in any::<bool>()) {
-        let text = String::from_utf8_lossy(&bytes);
-        if let Ok(registries) = Registries::of_text(&text, is_main) {
-            for name in NAMES {
-                let name: Reference = name.parse().unwrap();
-                let Ok(resolved) = registries.resolve(&name) else { continue };
-                prop_assert!(!resolved.names.is_empty() && (resolved.choice || !resolved.enforced));
-                for full in resolved.names {
-                    prop_assert!(full.registry().is_some());
-                    for source in registries.sources(&full).unwrap_or_default() {
-                        prop_assert!(source.reference.registry().is_some());
-                    }
-                }
-            }
-        }
+    fn configurations(bytes in files(&CONFS, &CONF_PARTS)) {
+        fuzzing::registries(&bytes, &NAMES.map(|name| name.parse().unwrap()));
     }
 
     #[test]
     fn credentials_files(bytes in files(&AUTHS, &JSON)) {
-        credentials::read_all(&bytes);
+        fuzzing::credentials(&bytes);
     }
 
     #[test]
     fn policies(bytes in files(&POLICIES, &JSON)) {
-        if let Ok(policy) = Policy::parse(&bytes) {
-            let written = serde_json::to_vec(&policy).unwrap();
-            prop_assert_eq!(Policy::parse(&written).unwrap(), policy);
-        }
+        fuzzing::policy(&bytes, &NAMES.map(|name| name.parse().unwrap()));
     }
 
     #[test]
-    fn manifests(bytes in files(&MANIFESTS, &JSON), typed in any::<bool>()) {
-        let kind = typed.then_some("application/vnd.oci.image.manifest.v1+json");
-        if let Ok(Document::Image(image)) = manifest::parse("x", kind, &bytes) {
-            prop_assert!(image.layers.len() <= LAYERS_MAX);
-        }
+    fn manifests(bytes in files(&MANIFESTS, &JSON)) {
+        fuzzing::manifest(&bytes);
     }
 
     #[test]
     fn challenges(bytes in files(&CHALLENGES, &CHALLENGE_PARTS)) {
+        fuzzing::headers(&bytes);
         let text = String::from_utf8_lossy(&bytes);
         let found = challenge::parse([&*text].into_iter());
         prop_assert!(found.len() <= text.len());

@@ -8,7 +8,7 @@ use super::daemon::{Daemon, Network};
 use super::places::Places;
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
-use crate::sys::read;
+use crate::sys::read::{self, Look};
 use form::{Form, Mirror, Mode, Registry};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -330,10 +330,10 @@ fn unreadable(path: &Path, what: &str, why: impl Into<Box<dyn std::error::Error 
 fn drop_ins(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(e)
-            if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-                && !read::leads_nowhere(dir) =>
-        {
+        Err(e) if e.kind() == ErrorKind::NotFound && read::look(dir) == Look::Missing => {
+            return Ok(Vec::new());
+        }
+        Err(e) if e.kind() == ErrorKind::NotADirectory && read::look(dir) != Look::LeadsNowhere => {
             return Ok(Vec::new());
         }
         Err(e) => return Err(unreadable(dir, "drop-in registries configuration", e)),

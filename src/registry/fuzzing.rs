@@ -1,4 +1,4 @@
-//! What fuzz targets (fuzz/) need of this room. The same holds of every result as in `arbitrary`.
+//! What holds of every file of the user's and every answer of a registry, for property tests and fuzz targets (fuzz/).
 
 use super::challenge;
 use super::conf::Registries;

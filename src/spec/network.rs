@@ -63,7 +63,7 @@ pub enum NetworkMode {
 }
 
 impl NetworkMode {
-    /// Whether published ports mean anything. With `none` and `host` they are dropped with a warning, as
+    /// Whether processes of ours carry the network, so that published ports mean anything. With `none` and `host` they are dropped with a warning, as
     /// podman does.
     pub fn carries_ports(&self) -> bool {
         self.is_own() && *self != NetworkMode::None

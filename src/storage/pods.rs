@@ -183,6 +183,15 @@ impl Pods {
         Ok(all)
     }
 
+    /// The pod that was created last.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn latest(&self) -> Result<PodSpec> {
+        let latest = self.list()?.into_iter().next();
+        latest.ok_or_else(|| Error::new(Kind::NotFound, "there are no pods"))
+    }
+
     /// The pods whose record cannot be read, and why.
     ///
     /// # Errors

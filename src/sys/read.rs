@@ -41,21 +41,37 @@ fn open_settings(path: &Path) -> io::Result<File> {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             other => return other,
         }
-        if leads_nowhere(path) {
-            return Err(io::Error::other("the symbolic link leads nowhere"));
-        }
-        if fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
-            return Err(ErrorKind::NotFound.into());
+        match look(path) {
+            Look::Missing => return Err(ErrorKind::NotFound.into()),
+            Look::LeadsNowhere => return Err(io::Error::other("the symbolic link leads nowhere")),
+            Look::There => {}
         }
     }
     Err(io::Error::other("it is exchanged again and again"))
 }
 
-/// Whether a path ends at a dangling link, its own or that of a directory above.
-pub fn leads_nowhere(path: &Path) -> bool {
-    let first =
-        path.ancestors().find_map(|place| fs::symlink_metadata(place).ok().map(|about| (place, about)));
-    first.is_some_and(|(place, about)| about.is_symlink() && fs::metadata(place).is_err())
+/// What is at a path that was not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing.
+    Missing,
+    /// A dangling link, its own or that of a directory above.
+    LeadsNowhere,
+    /// Something, by now: it was exchanged, or made, since it was looked for. So it was perhaps not missing at any time.
+    There,
+}
+
+/// Looks at a path that was not found.
+pub fn look(path: &Path) -> Look {
+    for place in path.ancestors() {
+        match fs::symlink_metadata(place) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Ok(about) if about.is_symlink() && fs::metadata(place).is_err() => return Look::LeadsNowhere,
+            Ok(_) if place != path => return Look::Missing,
+            Ok(_) | Err(_) => return Look::There,
+        }
+    }
+    Look::Missing
 }
 
 /// Whether it is the null device, by which people say that there is nothing to read.

@@ -8,7 +8,7 @@ use super::Dialect;
 use crate::error::Result;
 use crate::runtime::processes::Process;
 use crate::storage::containers::ContainerDir;
-pub use columns::names;
+pub use columns::listing;
 pub use table::Table;
 
 /// Which columns are shown.

@@ -4,6 +4,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::host::Caller;
 use crate::plan::env::{self, EnvArg};
 use crate::plan::option_values::{Pair, parse_pairs};
+use crate::spec::network::HostsBase;
 use crate::text::quoted;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,6 +27,20 @@ pub(in crate::cmd) fn environment(files: &[PathBuf], caller: &Caller) -> Result<
         );
     }
     Ok(entries)
+}
+
+/// What `--hosts-file` makes of /etc/hosts: nothing at all (`none`), the lines of a file, or what is usual.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(in crate::cmd) fn hosts_base(file: Option<&Path>, caller: &Caller) -> Result<HostsBase> {
+    let Some(file) = file.filter(|file| *file != "") else { return Ok(HostsBase::Localhost) };
+    if file == "none" {
+        return Ok(HostsBase::Empty);
+    }
+    let path = caller.cwd.join(file);
+    File::open(&path).context(Kind::Usage, || format!("--hosts-file: cannot read {}", file.display()))?;
+    Ok(HostsBase::File(path))
 }
 
 /// The labels of all `--label-file`s, and over them those that were set.

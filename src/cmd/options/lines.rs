@@ -1,7 +1,8 @@
 //! Lines of logs: how many are asked for, and how they are shown.
 
-use crate::engine::containers::logs::{LogLine, Logs};
-use crate::error::{Error, Kind, Result};
+use crate::cmd::dialect::{Period, period};
+use crate::engine::containers::logs::{LogLine, Logs, LogsRequest};
+use crate::error::{Error, Kind, Result, phrases};
 use crate::storage::containers::ContainerDir;
 use crate::storage::containers::log::Stream;
 use crate::ui;
@@ -19,11 +20,41 @@ pub struct Tail(pub Option<u64>);
 ///
 /// # Errors
 /// What is no number.
-pub(in crate::cmd) fn tail(text: &str) -> Result<Tail> {
+fn tail(text: &str) -> Result<Tail> {
     match (text, text.parse::<i64>()) {
         ("all", _) => Ok(Tail(None)),
         (_, Ok(number)) => Ok(Tail(u64::try_from(number).ok())),
         _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a number of lines"))),
+    }
+}
+
+/// Which lines are shown, and with what.
+#[derive(Debug, Default, clap::Args)]
+#[command(mut_args = crate::cmd::options::switch::switchable)]
+pub struct LineArgs {
+    /// Show the time of each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Show this many lines from the end; -1 or all shows all of them
+    #[arg(long, value_name = "LINES", default_value = "-1", value_parser = tail)]
+    pub tail: Tail,
+    /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Show what was written until this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+impl LineArgs {
+    /// What is asked of the logs.
+    ///
+    /// # Errors
+    /// A time that cannot be read.
+    pub(in crate::cmd) fn request(&self, follow: bool) -> Result<LogsRequest> {
+        let Period { since, until } =
+            period(self.since.as_deref(), self.until.as_deref(), phrases::bad_time_for_logs)?;
+        Ok(LogsRequest { follow, tail: self.tail.0, since, until })
     }
 }
 

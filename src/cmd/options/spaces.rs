@@ -1,5 +1,6 @@
 //! Options for the environment of a container's process, and how they get into the request.
 
+use crate::cmd::options::files;
 use crate::cmd::options::switch::switchable;
 use crate::error::{Context, Error, Kind, Result, phrases};
 use crate::host;
@@ -13,7 +14,7 @@ use crate::plan::systemd::Systemd;
 use crate::plan::units::Size;
 use crate::spec::network::HostsBase;
 use crate::ui;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options on the surroundings.
 #[derive(Debug, clap::Args)]
@@ -111,15 +112,8 @@ pub fn apply(args: SpaceArgs, request: &mut Request, caller: &Caller) -> Result<
     }
     request.lifecycle.monitor_pidfile = args.conmon_pidfile;
     request.network.hosts_base = match args.hosts_file.as_deref() {
-        None | Some("") => HostsBase::Localhost,
-        Some("none") => HostsBase::Empty,
         Some("image") => HostsBase::Image,
-        Some(file) => {
-            let path = caller.cwd.join(file);
-            std::fs::File::open(&path)
-                .context(Kind::Usage, || format!("--hosts-file: cannot read {file}"))?;
-            HostsBase::File(path)
-        }
+        file => files::hosts_base(file.map(Path::new), caller)?,
     };
     Ok(())
 }

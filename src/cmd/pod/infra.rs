@@ -2,12 +2,13 @@
 
 use crate::cmd::options::container::{ConfinementArgs, NameArgs, PlaceArgs, Ports};
 use crate::cmd::options::devices::{self, DeviceArgs};
+use crate::cmd::options::files;
 use crate::cmd::options::refused::{Never, because};
 use crate::cmd::options::request::{confinement, share};
 use crate::cmd::options::source::{PullPolicy, SourceOptions};
 use crate::container::Name;
 use crate::engine::pods::InfraRequest;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::Caller;
 use crate::netns::{self, AddressOptions};
 use crate::plan::Request;
@@ -21,7 +22,6 @@ use crate::plan::process::{Entrypoint, Hostname};
 use crate::plan::request::{LifecycleRequest, LimitRequest, MountRequest, NetworkRequest, ProcessRequest};
 use crate::plan::security::SecurityOpt;
 use crate::plan::units::Size;
-use crate::spec::network::HostsBase;
 use crate::spec::{FilesSpec, NamespaceSpec, NetworkMode};
 use std::path::PathBuf;
 
@@ -162,16 +162,7 @@ pub(super) fn request(args: InfraArgs, caller: &Caller) -> Result<InfraRequest> 
     };
     let PlaceArgs { ip, ip6, mac_address: mac, network_alias: aliases } = args.place;
     let (mode, mac) = netns::merge_networks(args.network, AddressOptions { ip, ip6, mac, aliases })?;
-    let hosts_base = match args.hosts_file.as_ref().map(|file| (file.to_str(), file)) {
-        None | Some((Some(""), _)) => HostsBase::Localhost,
-        Some((Some("none"), _)) => HostsBase::Empty,
-        Some((_, file)) => {
-            let path = caller.cwd.join(file);
-            std::fs::File::open(&path)
-                .context(Kind::Usage, || format!("--hosts-file: cannot read {}", file.display()))?;
-            HostsBase::File(path)
-        }
-    };
+    let hosts_base = files::hosts_base(args.hosts_file.as_deref(), caller)?;
     let userns = args.userns.as_ref();
     let mut request = Request {
         process: ProcessRequest { entrypoint: args.infra_command, ..ProcessRequest::default() },

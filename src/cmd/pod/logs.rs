@@ -1,8 +1,7 @@
 //! `coracle pod logs`.
 
-use crate::cmd::dialect::{Period, period};
-use crate::cmd::options::lines::{self, LineLook, Tail};
-use crate::engine::containers::logs::{Logs, LogsRequest};
+use crate::cmd::options::lines::{self, LineArgs, LineLook};
+use crate::engine::containers::logs::Logs;
 use crate::engine::pods;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
@@ -25,18 +24,9 @@ pub struct Args {
     /// Follow the logs until the containers exit
     #[arg(short, long)]
     pub follow: bool,
-    /// Show the time of each line
-    #[arg(short, long)]
-    pub timestamps: bool,
-    /// Show this many lines from the end; -1 or all shows all of them
-    #[arg(long, value_name = "LINES", default_value = "-1", value_parser = lines::tail)]
-    pub tail: Tail,
-    /// Show what was written since this time, such as 10m or 2006-01-02T15:04:05
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Show what was written until this time
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
+    /// Which lines.
+    #[command(flatten)]
+    pub lines: LineArgs,
     /// Prefix lines with the name of the container instead of its id
     #[arg(short, long)]
     pub names: bool,
@@ -51,15 +41,10 @@ pub struct Args {
 /// A pod that does not exist, a container that is none of its own.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let Period { since, until } =
-        period(args.since.as_deref(), args.until.as_deref(), phrases::bad_time_for_logs)?;
-    let request = LogsRequest { follow: args.follow, tail: args.tail.0, since, until };
+    let request = args.lines.request(args.follow)?;
     let pod = match (&args.pod, args.latest) {
         (Some(name), _) => store.pods().find(name)?,
-        (None, true) => {
-            let latest = store.pods().list()?.into_iter().next();
-            latest.ok_or_else(|| Error::new(Kind::NotFound, "there are no pods"))?
-        }
+        (None, true) => store.pods().latest()?,
         (None, false) => {
             return Err(
                 phrases::nothing_named("pod").hint("Give a name or id; list them with: coracle pod ps")
@@ -87,7 +72,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
             chosen.extend(others.filter_map(|one| store.containers().open(&one.id).ok()));
         }
     }
-    let look = LineLook { names: args.names, color: args.color, timestamps: args.timestamps };
+    let look = LineLook { names: args.names, color: args.color, timestamps: args.lines.timestamps };
     let prefixes = lines::prefixes(&look, if args.container.is_some() { &[] } else { &chosen })?;
     lines::show(Logs::open(&store, chosen, request)?, &look, prefixes)
 }

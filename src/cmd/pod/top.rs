@@ -4,7 +4,6 @@ use crate::engine::pods;
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::runtime::processes;
-use crate::text::printable;
 use crate::ui::{self, rows};
 use crate::view::Dialect;
 use crate::view::top::{self, Columns};
@@ -32,15 +31,13 @@ pub struct Args {
 /// A pod that does not exist or none of whose containers runs, a column that does not exist.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if args.list_descriptors {
-        let names: String = top::names().map(|name| format!("{name}\n")).collect();
-        ui::out(&names)?;
+        ui::out(&top::listing())?;
         return Ok(ExitCode::SUCCESS);
     }
     let store = crate::cmd::store(env)?;
     let mut words = args.words.as_slice();
     let pod = if args.latest {
-        let latest = store.pods().list()?.into_iter().next();
-        latest.ok_or_else(|| Error::new(Kind::NotFound, "there are no pods"))?
+        store.pods().latest()?
     } else {
         let Some((name, rest)) = words.split_first() else {
             return Err(phrases::nothing_named("pod")
@@ -61,13 +58,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         processes.retain(|process| seen.insert(process.host_pid));
         let table = columns.table(&container, &processes);
         if text.is_empty() {
-            text = table.titles.join("\t") + "\n";
+            text = table.heading();
         }
-        for row in &table.rows {
-            // What a process calls itself must not break the table.
-            let cells: Vec<_> = row.iter().map(|cell| printable(cell)).collect();
-            text.push_str(&(cells.join("\t") + "\n"));
-        }
+        text.push_str(&table.lines());
     }
     if text.is_empty() {
         return Err(Error::new(

@@ -95,14 +95,10 @@ impl WhichArgs {
         if !wrong.is_empty() {
             return Err(Error::new(Kind::Usage, wrong).hint("Give either names or one of the options."));
         }
-        let mut list = pods::list(store)?;
-        if self.latest {
-            list.truncate(1);
-            if list.is_empty() {
-                return Err(Error::new(Kind::NotFound, "there are no pods"));
-            }
-        }
-        Ok(Some(list))
+        Ok(Some(match self.latest {
+            true => vec![pods::listed(store, store.pods().latest()?)?],
+            false => pods::list(store)?,
+        }))
     }
 
     fn names(&self, files: &[PathBuf], ignore: bool) -> Result<Vec<String>> {

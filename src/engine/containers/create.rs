@@ -5,7 +5,7 @@
 //! and only then write the records. With `replace`, the new container is first created under another name and
 //! gets the requested name once the old container is gone, so a failure loses nothing.
 
-use super::account::own_account;
+use super::account::account_for;
 use super::find::{find, holder};
 use super::id_file::{Begun, IdFile};
 use super::records::{discard, keep, record};
@@ -18,7 +18,6 @@ use crate::engine::pods::{self, Joining, PodChoice, PodWish};
 use crate::error::{Kind, Result, Warning};
 use crate::failpoint;
 use crate::host::Caller;
-use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::runtime::cgroup;
 use crate::runtime::launch::{Prepared, prepare};
@@ -90,8 +89,7 @@ pub fn create(
         },
         created: Utc::now(),
         caller,
-        // Read only where it counts.
-        account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
+        account: account_for(&request.ids)?,
     };
     sources::look_up(store, &mut request, &facts.caller)?;
     check(&request, &facts)?;

@@ -97,7 +97,7 @@ pub fn disconnect(store: &Store, dir: &ContainerDir, network: &str, force: bool)
 /// `Conflict` for a container that does not run or has no network of its own; what cannot be put right.
 pub fn reload(dir: &ContainerDir) -> Result<()> {
     let mode = dir.spec()?.network.mode;
-    if !is_served(&mode) {
+    if !mode.carries_ports() {
         return Err(Error::new(
             Kind::Conflict,
             format!("cannot reload network of container {}: network mode {mode} has nothing to reload", dir.called()),
@@ -117,12 +117,7 @@ pub fn reload(dir: &ContainerDir) -> Result<()> {
 
 /// Whether [`reload`] finds something to look after.
 pub fn can_reload(dir: &ContainerDir) -> bool {
-    dir.spec().is_ok_and(|spec| is_served(&spec.network.mode))
-}
-
-/// Whether processes of ours carry such a network.
-fn is_served(mode: &NetworkMode) -> bool {
-    matches!(mode, NetworkMode::Bridge(_) | NetworkMode::Slirp(_) | NetworkMode::Pasta(_))
+    dir.spec().is_ok_and(|spec| spec.network.mode.carries_ports())
 }
 
 fn refuse_other_modes(dir: &ContainerDir) -> Result<()> {

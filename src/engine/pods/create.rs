@@ -8,12 +8,11 @@ use super::discard::{discard, record};
 use super::removal::{PodRemoval, remove};
 use crate::container::{Name, RestartPolicy};
 use crate::engine::Engine;
-use crate::engine::containers::{own_account, preflight, shared, sources};
+use crate::engine::containers::{account_for, preflight, shared, sources};
 use crate::engine::images::pull::{Message, Wanted};
 use crate::error::{Context, Error, Kind, Result, Warning};
 use crate::host::Caller;
 use crate::plan::caps::CapArg;
-use crate::plan::ids::{Account, IdsRequest};
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::spec::pod::POD_VERSION;
 use crate::spec::{ExitPolicy, PodId, PodNamespace, PodPart, PodSpec, Resources};
@@ -200,7 +199,7 @@ fn plan_infra(
         spare_name: name,
         created: pod.created,
         caller,
-        account: if request.ids == IdsRequest::Same { Account::default() } else { own_account()? },
+        account: account_for(&request.ids)?,
     };
     engine.settle_network(&mut request.network.mode);
     shared::look_up(store, &mut request)?;

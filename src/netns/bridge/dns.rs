@@ -8,7 +8,7 @@
 
 mod answer;
 mod asker;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod servers;
 mod stream;

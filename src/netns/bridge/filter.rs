@@ -28,17 +28,15 @@
 mod message;
 mod rules;
 
-use crate::netns::slirp;
+use crate::netns::{netlink, slirp};
 use crate::spec::mac::MacAddress;
 use ipnet::IpNet;
 use message::{Batch, Kind, flag, string};
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
+use nix::sys::socket::SockProtocol;
 use rules::{MEMBERS4, MEMBERS6, Rule};
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// The table and its chain.
 const TABLE: &str = "coracle";
@@ -68,8 +66,7 @@ impl Filter {
     /// # Errors
     /// `EPROTONOSUPPORT` where the kernel has none.
     pub(super) fn open() -> nix::Result<Filter> {
-        let protocol = SockProtocol::NetlinkNetFilter;
-        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).map(Filter)
+        netlink::open(SockProtocol::NetlinkNetFilter).map(Filter)
     }
 
     /// Makes the chain, for these ranges. Nobody is a member yet.
@@ -160,15 +157,11 @@ impl Filter {
     /// Sends a batch, all of which happens or nothing, and waits for its end.
     fn send(&self, batch: Batch) -> nix::Result<()> {
         let (bytes, last) = batch.end();
-        sendto(self.0.as_raw_fd(), &bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-        let mut buffer = vec![0u8; 64 << 10];
+        netlink::send(&self.0, &bytes)?;
+        let mut buffer = vec![0u8; netlink::ANSWER_MAX];
         let mut first_error = Ok(());
         loop {
-            let length = match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Err(Errno::EINTR) => continue,
-                other => other?,
-            };
-            for (number, errno) in message::answers(&buffer[..length]) {
+            for (number, errno) in message::answers(netlink::receive(&self.0, &mut buffer)?) {
                 if errno != 0 && first_error.is_ok() {
                     first_error = Err(Errno::from_raw(errno));
                 }

@@ -8,26 +8,20 @@
 use super::namespace::Namespace;
 use super::outside::{OWN6, range};
 use crate::fork::{Doing, Failure};
+use crate::netns::attempts::Attempts;
 use crate::netns::slirp::{self, Slirp};
 use crate::spec::bridge::UserNetwork;
 use crate::spec::network::SlirpOptions;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// A slirp4netns that lived that long did not fail at once.
-const GROWN: Duration = Duration::from_secs(5);
-/// How many that fail at once are followed by another.
-const TRIES: u32 = 5;
 
 #[derive(Debug)]
 pub(super) struct Uplink {
     slirp: Slirp,
     program: PathBuf,
     options: SlirpOptions,
-    started: Instant,
-    young: u32,
+    attempts: Attempts,
 }
 
 impl Uplink {
@@ -47,7 +41,7 @@ impl Uplink {
             ..SlirpOptions::default()
         };
         let slirp = slirp::start(&program, &options, slirp::Configure::Nothing, namespace.fd.as_fd())?;
-        Ok(Uplink { slirp, program, options, started: Instant::now(), young: 0 })
+        Ok(Uplink { slirp, program, options, attempts: Attempts::first() })
     }
 
     /// Readable when it is ready, or has failed.
@@ -98,11 +92,8 @@ impl Uplink {
         network: &UserNetwork,
         namespace: &Namespace,
     ) -> Result<Option<Uplink>, Failure> {
-        let young = if self.started.elapsed() < GROWN { self.young + 1 } else { 0 };
-        if young > TRIES {
-            return Ok(None);
-        }
+        let Some(attempts) = self.attempts.again() else { return Ok(None) };
         let next = Uplink::start(network, self.program, namespace)?;
-        Ok(Some(Uplink { young, ..next }))
+        Ok(Some(Uplink { attempts, ..next }))
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
 use crate::registry::places::Places;
-use crate::sys::read;
+use crate::sys::read::{self, Look};
 use crate::text::from_yaml;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -113,7 +113,9 @@ fn parents(name: &str) -> impl Iterator<Item = &str> + Clone {
 fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound && !read::leads_nowhere(dir) => return Ok(Vec::new()),
+        Err(e) if e.kind() == ErrorKind::NotFound && read::look(dir) == Look::Missing => {
+            return Ok(Vec::new());
+        }
         Err(e) => return Err(Error::new(Kind::Usage, format!("read {}", dir.display())).caused_by(e)),
     };
     let mut files: Vec<PathBuf> = entries

@@ -4,7 +4,7 @@ use super::context::MonitorContext;
 use crate::fork::{self, Child, Doing, Failure, Step};
 use crate::netns::bridge::{self, Membership, Tools, Wish};
 use crate::netns::forwarder::Report;
-use crate::netns::{self, Helper, Reach, Tool, driver, slirp};
+use crate::netns::{self, Attempts, Helper, Reach, Tool, driver, slirp};
 use crate::runtime::failure::storage_failure;
 use crate::spec::network::PortPublish;
 use crate::spec::{Attached, Attachment, NetworkMode, UserNetwork};
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 /// What carries a container's network.
 #[derive(Debug)]
@@ -54,15 +53,9 @@ pub(super) struct Own {
     tool: Tool,
     place: PathBuf,
     netns: OwnedFd,
-    /// When the last one was started, and how many have died young in a row.
-    started: Cell<Instant>,
-    young: Cell<u32>,
+    attempts: Cell<Attempts>,
 }
 
-/// A program that lived that long did not fail at once.
-const GROWN: Duration = Duration::from_secs(5);
-/// How many that fail at once are followed by another.
-const TRIES: u32 = 5;
 /// Most of a generated file that is read again: the container may have written to it.
 const FILE_MAX: usize = 1 << 20;
 
@@ -179,12 +172,8 @@ impl Own {
         if !self.helper.borrow().has_ended() {
             return;
         }
-        let young = if self.started.get().elapsed() < GROWN { self.young.get() + 1 } else { 0 };
-        self.young.set(young);
-        if young > TRIES {
-            return;
-        }
-        self.started.set(Instant::now());
+        let Some(next) = self.attempts.get().again() else { return };
+        self.attempts.set(next);
         let Some(driver) = driver(&self.mode) else { return };
         if let Ok(again) = driver.set_up(&self.tool, &self.place, self.netns.as_fd()) {
             self.helper.replace(again);
@@ -272,8 +261,7 @@ pub(super) fn begin(
                 tool: tool.clone(),
                 place,
                 netns: netns.try_clone().doing("copy", "a namespace")?,
-                started: Cell::new(Instant::now()),
-                young: Cell::new(0),
+                attempts: Cell::new(Attempts::first()),
             }))
         }
         (None, _) if matches!(mode, NetworkMode::Bridge(_)) => {

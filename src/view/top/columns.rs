@@ -78,9 +78,13 @@ const HABITS: [(&str, &str); 8] = [
     ("ax", "pid,tty,state,time,args"),
 ];
 
-/// The names of podman's columns.
-pub fn names() -> impl Iterator<Item = &'static str> {
+fn names() -> impl Iterator<Item = &'static str> {
     COLUMNS.iter().map(|column| column.name)
+}
+
+/// The names of podman's columns, a line for each.
+pub fn listing() -> String {
+    names().map(|name| format!("{name}\n")).collect()
 }
 
 /// Reads what follows the container's name: descriptors, separated by blanks or commas, or options of

@@ -3,7 +3,6 @@
 use super::*;
 use crate::image::broken::edits;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 
 /// Parts that mean something to the parser.
 const PARTS: [&str; 56] = [
@@ -95,34 +94,8 @@ fn text() -> impl Strategy<Value = String> {
 
 /// What holds of every result.
 fn read(bytes: &[u8]) {
-    match parse(bytes, "C") {
-        Ok(file) => {
-            let lines = file.source.lines.len();
-            let none = BTreeMap::new();
-            let known = CheckContext {
-                args: &none,
-                predefined: &none,
-                base: &|_| Some(BaseImage::default()),
-                ignored: Some(&|path| !path.is_empty()),
-                stage: &|_| true,
-            };
-            for warning in check(&file, &known) {
-                assert!(warning.lines.0 <= lines && !warning.excerpt.is_empty(), "{warning:?}");
-            }
-            assert!(!file.stages.is_empty());
-            for instruction in file.stages.iter().flat_map(|stage| &stage.instructions) {
-                let (first, last) = instruction.at;
-                assert!(0 < first && first <= last && last <= lines, "{instruction:?}");
-                assert!(!excerpt(&file.source, instruction.at, Some(1)).is_empty());
-                if let Does::OnBuild(trigger) = &instruction.does {
-                    let _ = parse_trigger(trigger, instruction.at);
-                }
-                if let Does::Run(run) = &instruction.does {
-                    run.command.script();
-                }
-            }
-        }
-        Err(error) => assert!(error.message().starts_with("C:"), "{error}"),
+    if let Err(error) = fuzzing::containerfile(bytes) {
+        assert!(error.message().starts_with("C:"), "{error}");
     }
 }
 

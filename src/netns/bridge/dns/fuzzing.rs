@@ -1,4 +1,4 @@
-//! What fuzz targets (fuzz/) need of the name server.
+//! What holds of every question and answer, for property tests and fuzz targets (fuzz/).
 
 use super::answer::{Outcome, Outside, Way, answer};
 use super::asker::Asker;
@@ -7,8 +7,8 @@ use super::upstream::Question;
 use crate::netns::bridge::members::{Members, Wish};
 use crate::spec::bridge::{Subnet, UserNetwork};
 
-/// Two containers on a network with IPv4 and IPv6.
-fn members() -> Option<Members> {
+/// Two containers on a network with IPv4 and IPv6, with names or without.
+pub(super) fn members(dns: bool) -> Option<Members> {
     let subnet = |subnet: &str, gateway: &str| {
         Some(Subnet { subnet: subnet.parse().ok()?, gateway: gateway.parse().ok()?, range: None })
     };
@@ -20,7 +20,7 @@ fn members() -> Option<Members> {
         subnets: vec![subnet("10.89.0.0/24", "10.89.0.1")?, subnet("fd01::/64", "fd01::1")?],
         ipv6: true,
         internal: false,
-        dns: true,
+        dns,
         dns_servers: Vec::new(),
         interface: "br0".to_owned(),
         routes: Vec::new(),
@@ -31,11 +31,13 @@ fn members() -> Option<Members> {
         let wish = Wish {
             container: format!("{number:064x}").parse().ok()?,
             names: names.map(str::to_owned).to_vec(),
+            aliases: Vec::new(),
             ip: None,
             ip6: None,
             mac: None,
             interface: "eth0".to_owned(),
             servers: Vec::new(),
+            others: Vec::new(),
         };
         members.join(number, &wish).ok()?;
     }
@@ -44,7 +46,7 @@ fn members() -> Option<Members> {
 
 /// Answers a question, and takes an upstream server's answer; `split` bytes of these are the question.
 pub fn exchange(bytes: &[u8], split: usize) {
-    let Some(members) = members() else { return };
+    let Some(members) = members(true) else { return };
     let (asked, told) = bytes.split_at(split.min(bytes.len()));
     for way in [Way::Udp, Way::Tcp] {
         for outside in [Outside::Asked, Outside::Refused, Outside::Unknown] {
@@ -53,7 +55,7 @@ pub fn exchange(bytes: &[u8], split: usize) {
                 assert!(reply[2] & 0x80 != 0 && (way == Way::Tcp || reply.len() <= 4096));
             }
         }
-        if answer(asked, way, &members, true, split) != Outcome::Forward {
+        if answer(asked, way, &members, Outside::Asked, split) != Outcome::Forward {
             continue;
         }
         // Only what was read is passed on.

@@ -1,51 +1,16 @@
 //! Questions and answers, honest and hostile.
 
-use super::DOMAIN;
 use super::answer::{Outcome, Outside, Way, answer};
 use super::asker::Asker;
 use super::upstream::Question;
+use super::{DOMAIN, fuzzing};
 use crate::netns::bridge::members::{Members, Wish};
-use crate::spec::bridge::{Subnet, UserNetwork};
 use proptest::prelude::*;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, RCODE, TYPE};
 
 fn members(dns: bool) -> Members {
-    let subnet = |subnet: &str, gateway: &str| Subnet {
-        subnet: subnet.parse().unwrap(),
-        gateway: gateway.parse().unwrap(),
-        range: None,
-    };
-    let mut members = Members::new(UserNetwork {
-        version: 1,
-        name: "net".to_owned(),
-        id: "1".repeat(64),
-        created: chrono::DateTime::UNIX_EPOCH,
-        subnets: vec![subnet("10.89.0.0/24", "10.89.0.1"), subnet("fd01::/64", "fd01::1")],
-        ipv6: true,
-        internal: false,
-        dns,
-        dns_servers: Vec::new(),
-        interface: "br0".to_owned(),
-        routes: Vec::new(),
-        labels: Default::default(),
-        options: Default::default(),
-    });
-    for (number, names) in [(1, ["web", "app"]), (2, ["db", "app"])] {
-        let wish = Wish {
-            container: format!("{number:064x}").parse().unwrap(),
-            names: names.map(str::to_owned).to_vec(),
-            aliases: Vec::new(),
-            ip: None,
-            ip6: None,
-            mac: None,
-            interface: "eth0".to_owned(),
-            servers: Vec::new(),
-            others: Vec::new(),
-        };
-        members.join(number, &wish).unwrap();
-    }
-    members
+    fuzzing::members(dns).unwrap()
 }
 
 fn query(name: &str, kind: QTYPE) -> Vec<u8> {
@@ -130,6 +95,7 @@ proptest! {
     /// Whatever comes: nothing panics, and an answer is short enough for the way it takes.
     #[test]
     fn hostile_questions_are_answered_or_ignored(bytes in proptest::collection::vec(any::<u8>(), 0..600), turn: usize) {
+        fuzzing::exchange(&bytes, turn);
         let members = members(true);
         if let Outcome::Reply(reply) = answer(&bytes, Way::Udp, &members, Outside::Asked, turn) {
             prop_assert!(reply.len() <= 4096 && reply[..2] == bytes[..2] && reply[2] & 0x80 != 0);
@@ -147,6 +113,7 @@ proptest! {
             bytes[at % length] = value;
         }
         bytes.truncate(bytes.len() - cut % bytes.len());
+        fuzzing::exchange(&bytes, bytes.len());
         let _ = answer(&bytes, Way::Tcp, &members(true), Outside::Asked, 3);
         if let Some(question) = Question::new(bytes.clone(), Asker::Stream(1), Way::Udp, Vec::new()) {
             let _ = question.is_answered_by(&bytes);
