@@ -45,8 +45,8 @@ pub use way::Ways;
 
 use super::leave_caller;
 use crate::fork::{Doing, Failure, Link};
-use crate::sys::calls::{Call, Calls};
-use connect::{Done, Swapper};
+use crate::sys::calls::Calls;
+use connect::{Done, Swapped, Swapper};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -55,7 +55,6 @@ use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 use taken::Taken;
-use task::Task;
 use way::Map;
 
 /// What the leaf is told.
@@ -78,8 +77,6 @@ pub enum Report {
 
 const LINK: u64 = 0;
 const CALLS: u64 = 1;
-/// Tokens from here on are of connections that are being made.
-const FIRST: u64 = 2;
 /// How many events one wait takes.
 const EVENTS_MAX: usize = 64;
 
@@ -175,22 +172,26 @@ impl Leaf {
             libc::SYS_getsockname => self.swapper.name(&call).unwrap_or(Done::Through),
             _ => Done::Through,
         };
-        let wait = match done {
-            Done::Through => return drop(calls.let_through(call.id)),
-            Done::Answer(result) => return drop(calls.answer(call.id, result)),
-            Done::Put(swapped) => return self.swapper.hand_over(calls, &call, swapped),
-            Done::Wait(wait) => wait,
+        // Who no longer waits needs no answer.
+        let _ = match done {
+            Done::Through => calls.let_through(call.id),
+            Done::Answer(result) => calls.answer(call.id, result),
+            Done::Put(swapped) => self.swapper.put(calls, call.id, swapped),
+            Done::Wait(swapped) => self.wait(call.id, swapped),
         };
-        let Some((token, socket)) = self.swapper.waits(&call, wait) else {
-            return drop(calls.let_through(call.id));
-        };
-        self.taken.keep(token, call.id);
+    }
+
+    /// Has a caller wait for its connection.
+    fn wait(&mut self, id: u64, swapped: Swapped) -> nix::Result<()> {
+        let Some(calls) = &self.calls else { return Ok(()) };
+        let Some((token, socket)) = self.swapper.waits(id, swapped) else { return calls.let_through(id) };
         let events = EpollFlags::EPOLLOUT | EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP;
         if self.epoll.add(socket, EpollEvent::new(events, token)).is_err() {
             self.swapper.forget(token);
-            self.taken.forget(token);
-            let _ = calls.let_through(call.id);
+            return calls.let_through(id);
         }
+        self.taken.keep(token, id);
+        Ok(())
     }
 
     /// A connection is made, has failed or takes too long.
@@ -199,7 +200,7 @@ impl Leaf {
         // The payload will have the same open file, so it would not go by itself.
         let _ = self.epoll.delete(&waiting.swapped.socket);
         if let Some(calls) = &self.calls {
-            self.swapper.settle(calls, waiting);
+            let _ = self.swapper.settle(calls, waiting);
         }
         self.taken.forget(token);
     }

@@ -2,7 +2,7 @@
 //! (`tests/programs/swapped.c`) that says what it sees of them, and tries what it should not be able to do.
 
 use super::network::{HTTPD, ask, greeter, host_port};
-use super::networks::network;
+use super::networks::{address, network};
 use super::ps::field;
 use crate::common::{Call, Output, TestEnv, compiled, eventually, scratch, skip, traces_of};
 use coracle::netns;
@@ -150,11 +150,8 @@ fn containers_of_a_network_reach_each_other_and_the_outside() {
         .args(HTTPD)
         .ok();
     let seen = swapped(&env, &["--network", "back:accelerate"], &["names", &host, &port]);
-    assert!(
-        seen.contains("own 10.89.0.3 16\n") && seen.ends_with("swapped\nhello from the host\n"),
-        "{seen}"
-    );
-    let web = field(&env, "web", "{{(index .NetworkSettings.Networks \"back\").IPAddress}}");
+    assert!(seen.contains("own 10.89.") && seen.ends_with("swapped\nhello from the host\n"), "{seen}");
+    let web = address(&env, "web", "back");
     let output =
         prepared(&env, "run", &["--rm", "--network", "back:accelerate"], &["names", &web, "80"]).run();
     assert!(output.stdout.contains("\nown\n"), "{output}");

@@ -102,7 +102,7 @@ static int answers(int fd, const char *ip, int port, int fastopen) {
     int result = fastopen ? sendto(fd, "x", 1, MSG_FASTOPEN, (void *)&to, length) : connect(fd, (void *)&to, length);
     if (result < 0 && errno != EINPROGRESS) return 0;
     struct pollfd ready = {fd, POLLIN, 0};
-    return poll(&ready, 1, 300) == 1 && read(fd, text, sizeof text) > 0;
+    return poll(&ready, 1, 100) == 1 && read(fd, text, sizeof text) > 0;
 }
 
 static int unix_socket(const char *path, struct sockaddr_un *at) {
@@ -224,7 +224,6 @@ static void race(const char *ip, int port, int secret, int rounds) {
     plain = unix_socket("", &at);
     number = dup(plain);
     reach(swapped, ip, port);
-    undo(0);
     pthread_create(&thread, NULL, flip_socket, NULL);
     for (int i = 0; i < rounds; i++) {
         struct sockaddr none = {AF_UNSPEC, {0}};

@@ -1,10 +1,10 @@
 //! What becomes of one `connect` or `getsockname`.
 
-use super::Task;
 use super::address::{self, LONGEST, Wanted, in_family_of};
+use super::task::Task;
 use super::twin::{self, Ports};
 use super::way::{Exit, Map};
-use super::{Call, Calls, FIRST};
+use crate::sys::calls::{Call, Calls};
 use crate::sys::sockets;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// The state of a TCP socket without a connection (tcp_states.h).
 const CLOSED: u8 = 7;
+/// The tokens of connections that are being made are this and more: smaller ones mean something else.
+pub(super) const FIRST: u64 = 16;
 /// How often a connection is tried again from another port.
 const TRIES: u32 = 8;
 /// Most connections that are being made at once, and most answers that are kept for who was interrupted.
@@ -145,48 +147,48 @@ impl Swapper {
         Some(Swapped { socket, number, close_on_exec, blocks: found.blocks, answer })
     }
 
-    /// Whether a socket has been swapped; `None` for one of a third network.
+    /// Whether a socket has been swapped; `None` for one that is neither of these nor of the container's network. One of the
+    /// host's that was handed to the container (`LISTEN_FDS`) is held to no interface.
     fn is_of_host(&self, found: &Found) -> Option<bool> {
+        let is_held = || sockets::number(found.socket.as_fd(), SOL_SOCKET, libc::SO_BINDTOIFINDEX) != Ok(0);
         match sockets::network_of(found.socket.as_fd()).ok()? {
-            network if network == self.map.host_network => Some(true),
+            network if network == self.map.host_network => is_held().then_some(true),
             network if network == self.map.inside_network => Some(false),
             _ => None,
         }
     }
 
     /// Puts a socket in its place and gives the caller its answer.
-    pub(super) fn hand_over(&mut self, calls: &Calls, call: &Call, swapped: Swapped) {
-        self.put(calls, call.id, swapped);
-    }
-
-    fn put(&mut self, calls: &Calls, id: u64, swapped: Swapped) {
+    ///
+    /// # Errors
+    /// Those of answers.
+    pub(super) fn put(&mut self, calls: &Calls, id: u64, swapped: Swapped) -> nix::Result<()> {
         let Swapped { socket, number, close_on_exec, blocks, answer } = swapped;
-        let unblocked = !blocks || fcntl(&socket, FcntlArg::F_SETFL(OFlag::empty())).is_ok();
-        if !unblocked || calls.put(id, socket.as_fd(), number, close_on_exec).is_err() {
-            // The caller has been interrupted, or has closed its descriptor: its own socket, if any, is as it was.
-            let _ = calls.let_through(id);
-            return;
+        let is_ready = !blocks || fcntl(&socket, FcntlArg::F_SETFL(OFlag::empty())).is_ok();
+        if !is_ready || calls.put(id, socket.as_fd(), number, close_on_exec).is_err() {
+            // The caller has been interrupted, or has closed its descriptor.
+            return calls.let_through(id);
         }
-        let Some(answer) = answer else { return drop(calls.let_through(id)) };
-        if calls.answer(id, answer) == Err(Errno::ENOENT)
-            && let Ok(identity) = sockets::identity(socket.as_fd())
-        {
+        let Some(answer) = answer else { return calls.let_through(id) };
+        let answered = calls.answer(id, answer);
+        if answered.is_err() {
             if self.owed.len() >= WAITING_MAX {
                 self.owed.clear();
             }
-            self.owed.insert(identity);
+            self.owed.extend(sockets::identity(socket.as_fd()).ok());
         }
+        answered
     }
 
     /// Keeps a connection that is being made; returns its token, and the socket to wait for.
-    pub(super) fn waits(&mut self, call: &Call, swapped: Swapped) -> Option<(u64, &OwnedFd)> {
+    pub(super) fn waits(&mut self, call: u64, swapped: Swapped) -> Option<(u64, &OwnedFd)> {
         if self.waiting.len() >= WAITING_MAX {
             return None;
         }
         let until = patience(&swapped.socket).map(|patience| Instant::now() + patience);
         let token = self.next;
         self.next += 1;
-        let waiting = self.waiting.entry(token).or_insert(Waiting { call: call.id, swapped, until });
+        let waiting = self.waiting.entry(token).or_insert(Waiting { call, swapped, until });
         Some((token, &waiting.swapped.socket))
     }
 
@@ -207,18 +209,20 @@ impl Swapper {
     }
 
     /// Gives a caller that waited what its connection has come to.
-    pub(super) fn settle(&mut self, calls: &Calls, waiting: Waiting) {
+    ///
+    /// # Errors
+    /// Those of answers.
+    pub(super) fn settle(&mut self, calls: &Calls, waiting: Waiting) -> nix::Result<()> {
         let Waiting { call, mut swapped, .. } = waiting;
         let mut fds = [PollFd::new(swapped.socket.as_fd(), PollFlags::POLLOUT)];
         let is_over = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
         let error = sockets::number(swapped.socket.as_fd(), SOL_SOCKET, libc::SO_ERROR).unwrap_or(0);
         if error != 0 {
-            let _ = calls.answer(call, Err(Errno::from_raw(error)));
-            return;
+            return calls.answer(call, Err(Errno::from_raw(error)));
         }
         // As the kernel has it when the time is up (socket(7), SO_SNDTIMEO): it goes on by itself.
         swapped.answer = Some(if is_over { Ok(()) } else { Err(Errno::EINPROGRESS) });
-        self.put(calls, call, swapped);
+        self.put(calls, call, swapped)
     }
 
     /// Answers `getsockname` of a swapped socket; `None` for any other.
