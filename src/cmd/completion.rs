@@ -162,6 +162,7 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
     };
     let fits = fitting(tree.get_name());
     let pulls = matches!(tree.get_name(), "create" | "pull" | "run");
+    let removes = tree.get_name() == "rm";
     let named = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
@@ -187,15 +188,13 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
                     with_containers(words).into_iter().chain(shared()).collect()
                 }))
             }
+            // The built-in one cannot be removed.
+            Some("NETWORK") if removes => arg.add(ArgValueCandidates::new(|| directory("networks"))),
             Some("NETWORK") => arg.add(ArgValueCandidates::new(networks)),
             Some("VOLUME") => arg.add(ArgValueCandidates::new(|| directory("volumes"))),
             Some("SECRET") => arg.add(ArgValueCandidates::new(|| directory("secrets"))),
             Some("CONTAINER|IMAGE" | "NAME") if arg.is_positional() => {
-                arg.add(ArgValueCompleter::new(|typed: &OsStr| {
-                    let mut all = beginning(typed, containers(None));
-                    all.extend(images(typed));
-                    all
-                }))
+                arg.add(ArgValueCompleter::new(objects))
             }
             Some("DIR") => arg.value_hint(ValueHint::DirPath),
             Some("FILE") => arg.value_hint(ValueHint::FilePath),
@@ -248,6 +247,27 @@ fn pods() -> Vec<CompletionCandidate> {
         store.pods().list().unwrap_or_default().into_iter().map(|pod| pod.name.to_string()).collect();
     names.sort();
     names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// What `inspect` can show: of the type that has been typed, or of all.
+fn objects(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").collect();
+    let after = words.iter().skip_while(|word| *word != "-t" && *word != "--type").nth(1);
+    let kind = after.map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    type List = fn() -> Vec<CompletionCandidate>;
+    let lists: [(&str, List); 4] = [
+        ("container", || containers(None)),
+        ("volume", || directory("volumes")),
+        ("network", networks),
+        ("pod", pods),
+    ];
+    let any = kind != "image" && !lists.iter().any(|(name, _)| *name == kind);
+    let wanted = lists.into_iter().filter(|(name, _)| any || *name == kind);
+    let mut found = beginning(typed, wanted.flat_map(|(_, list)| list()).collect());
+    if any || kind == "image" {
+        found.extend(images(typed));
+    }
+    found
 }
 
 /// Names that a colon and more follow, and paths.

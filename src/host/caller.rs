@@ -29,6 +29,11 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    /// Those that this process has been handed.
+    pub fn handed_over() -> Option<Sockets> {
+        Sockets::of(&environment(), nix::unistd::getpid().as_raw())
+    }
+
     /// What the environment says of them; `None` when they are for another process.
     fn of(env: &[(String, String)], own: i32) -> Option<Sockets> {
         let value =

@@ -357,6 +357,21 @@ fn torn_records_hide_nothing_and_never_panic() {
     f.make("web");
 }
 
+/// As when whoever removes it is killed between the two.
+#[test]
+fn what_is_swept_from_the_trash_has_nothing_in_the_runtime_directory() {
+    let f = fixture();
+    let dir = f.make("web");
+    let trashed = trash(&dir);
+    let pipe = dir.hold_end().unwrap();
+    let fifo = dir.socket_path().with_extension("end");
+    std::fs::write(dir.socket_path(), "").unwrap();
+    assert!(fifo.exists());
+    f.containers.forget_trashed(trashed.file_name().unwrap().to_str().unwrap());
+    assert!(!fifo.exists() && !dir.socket_path().exists());
+    drop(pipe);
+}
+
 #[test]
 fn records_are_replaced_whole_and_what_they_replace_is_gone() {
     let f = fixture();

@@ -5,7 +5,9 @@
 
 use super::super::locks::DirLock;
 use super::super::{CONTAINERS, Containers};
-use super::ContainerDir;
+use super::end_pipe::end_path;
+use super::{ContainerDir, socket_path};
+use crate::container::ContainerId;
 use crate::error::{Context, Kind, Result};
 use crate::failpoint;
 use crate::storage::events::{Action, Events};
@@ -15,6 +17,26 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::path::{Path, PathBuf};
 
+/// What a container's id comes after in the trash.
+const PREFIX: &str = "container-";
+
+impl Containers {
+    /// Removes what a container in the trash has in the runtime directory, which a killed command has left there; `name`
+    /// is what it is called in the trash.
+    pub(in crate::storage) fn forget_trashed(&self, name: &str) {
+        if let Some(Ok(id)) = name.strip_prefix(PREFIX).map(str::parse::<ContainerId>) {
+            remove_sockets(&self.runtime, &id);
+        }
+    }
+}
+
+/// A monitor's socket, and the FIFO of one that was killed.
+fn remove_sockets(runtime: &Path, id: &ContainerId) {
+    for path in [socket_path(runtime, id), end_path(runtime, id)] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 impl ContainerDir {
     /// Renames the directory into the trash and frees the name; returns its new path. One that another
     /// process removed meanwhile is not an error.
@@ -22,7 +44,7 @@ impl ContainerDir {
     /// # Errors
     /// When the rename is refused.
     pub fn trash(&self, _lock: &DirLock) -> Result<PathBuf> {
-        let trashed = self.data.join(TRASH).join(format!("container-{}", self.id));
+        let trashed = self.data.join(TRASH).join(format!("{PREFIX}{}", self.id));
         let spec = self.spec().ok();
         let id_file = spec.as_ref().and_then(|spec| spec.lifecycle.id_file.clone());
         let gone = self.event_of(spec, Action::Remove);
@@ -44,9 +66,7 @@ impl ContainerDir {
                 self.remove_id_file(&file);
             }
         }
-        let _ = std::fs::remove_file(self.socket_path());
-        // A killed monitor's.
-        let _ = std::fs::remove_file(self.end_path());
+        remove_sockets(&self.runtime, &self.id);
         Ok(trashed)
     }
 
@@ -71,7 +91,7 @@ impl ContainerDir {
             _ => return Ok(false),
         }
         let trash = Place::make(&self.data.join(TRASH))?;
-        let moved = match containers.rename(self.id.as_str(), &trash, &format!("container-{}", self.id)) {
+        let moved = match containers.rename(self.id.as_str(), &trash, &format!("{PREFIX}{}", self.id)) {
             // Something else has that name there.
             Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => {
                 containers.rename(self.id.as_str(), &trash, &unique())
