@@ -13,6 +13,7 @@ use crate::failpoint;
 use crate::storage::events::{Action, Events};
 use crate::storage::place::{Place, TRASH};
 use crate::storage::record::{failed, unique};
+use crate::storage::trash;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,18 @@ impl Containers {
         if let Some(Ok(id)) = name.strip_prefix(PREFIX).map(str::parse::<ContainerId>) {
             remove_sockets(&self.runtime, &id);
         }
+    }
+
+    /// Moves a directory to the trash that is no container, or none any more, and first what a monitor that was killed
+    /// has left of it in the runtime directory; returns whether it was there.
+    pub(in crate::storage::containers) fn discard_dead(
+        &self,
+        place: &Place,
+        name: &str,
+        id: &ContainerId,
+    ) -> Result<bool> {
+        remove_sockets(&self.runtime, id);
+        trash::discard(&self.data, place, name)
     }
 }
 
