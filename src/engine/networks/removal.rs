@@ -65,11 +65,13 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
 /// Removes a container that is on a network; with an infra container, the pod.
 fn remove_user(store: &Store, id: &ContainerId, seconds: Option<i64>) -> Result<()> {
     let plan = store.containers().open(id).and_then(|dir| dir.spec()).ok();
-    let removed = match plan.and_then(|plan| plan.pod).filter(|pod| pod.infra) {
-        Some(pod) => pods::remove(store, &pod.id, PodRemoval { force: true, seconds }).map(drop),
-        None => containers::remove_user(store, id, seconds),
+    let Some(pod) = plan.and_then(|plan| plan.pod).filter(|pod| pod.infra) else {
+        return containers::remove_user(store, id, seconds);
     };
-    removed.or_else(|e| if e.kind() == Kind::NotFound { Ok(()) } else { Err(e) })
+    match pods::remove(store, &pod.id, PodRemoval { force: true, seconds }) {
+        Err(e) if e.kind() == Kind::NotFound => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn remove(store: &Store, name: &str, id: &str) -> Result<()> {

@@ -42,9 +42,6 @@ pub fn sweep(store: &Store, limit: usize) -> Result<Swept> {
             break;
         }
         crate::failpoint::reach("trash.sweep");
-        if let Ok(name) = name.to_str() {
-            store.containers().forget_trashed(name);
-        }
         match remove_tree(trash.as_fd(), &name) {
             Ok(()) => deleted += 1,
             // Another sweep may be at the same item; whatever is left is taken the next time.

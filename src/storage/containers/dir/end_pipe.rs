@@ -8,7 +8,7 @@
 //! woken by the hang-up, also if the monitor is killed.
 //!
 //! A reader only notices writers that existed when it opened the FIFO, or came later (fifo(7)). So the name is
-//! removed before the FIFO is closed: a process that could still open it by name is notified. A FIFO left by a
+//! removed before the FIFO is closed, and with `--rm` before the directory goes: a process that could still open it by name is notified. A FIFO left by a
 //! killed monitor is reused by the next one, so that processes waiting on it wait for the end of the next run.
 //!
 //! If the runtime directory was wiped, or the monitor is of an earlier version, there is no FIFO, and a

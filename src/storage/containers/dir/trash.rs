@@ -18,18 +18,7 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::path::{Path, PathBuf};
 
-/// What a container's id comes after in the trash.
-const PREFIX: &str = "container-";
-
 impl Containers {
-    /// Removes what a container in the trash has in the runtime directory, which a killed command has left there; `name`
-    /// is what it is called in the trash.
-    pub(in crate::storage) fn forget_trashed(&self, name: &str) {
-        if let Some(Ok(id)) = name.strip_prefix(PREFIX).map(str::parse::<ContainerId>) {
-            remove_sockets(&self.runtime, &id);
-        }
-    }
-
     /// Moves a directory to the trash that is no container, or none any more, and first what a monitor that was killed
     /// has left of it in the runtime directory; returns whether it was there.
     pub(in crate::storage::containers) fn discard_dead(
@@ -57,10 +46,12 @@ impl ContainerDir {
     /// # Errors
     /// When the rename is refused.
     pub fn trash(&self, _lock: &DirLock) -> Result<PathBuf> {
-        let trashed = self.data.join(TRASH).join(format!("{PREFIX}{}", self.id));
+        let trashed = self.data.join(TRASH).join(format!("container-{}", self.id));
         let spec = self.spec().ok();
         let id_file = spec.as_ref().and_then(|spec| spec.lifecycle.id_file.clone());
         let gone = self.event_of(spec, Action::Remove);
+        // Before the rename: nobody comes back to a container that is gone.
+        remove_sockets(&self.runtime, &self.id);
         let ours = self.rename_to_trash();
         if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
             failpoint::reach("trash.moved");
@@ -79,7 +70,6 @@ impl ContainerDir {
                 self.remove_id_file(&file);
             }
         }
-        remove_sockets(&self.runtime, &self.id);
         Ok(trashed)
     }
 
@@ -104,7 +94,7 @@ impl ContainerDir {
             _ => return Ok(false),
         }
         let trash = Place::make(&self.data.join(TRASH))?;
-        let moved = match containers.rename(self.id.as_str(), &trash, &format!("{PREFIX}{}", self.id)) {
+        let moved = match containers.rename(self.id.as_str(), &trash, &format!("container-{}", self.id)) {
             // Something else has that name there.
             Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => {
                 containers.rename(self.id.as_str(), &trash, &unique())
