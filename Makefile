@@ -66,7 +66,7 @@ soak: ## sixteen workers that compete for names, with random kills, for SOAK sec
 fuzz: ## read broken files, names and archives, FUZZ (100,000) of each kind
 	PROPTEST_CASES=$(or $(FUZZ),100000) $(CARGO) test --locked --lib -- build::language::tests::arbitrary build::files::ignore build::files::pattern build::files::glob build::files::mode image::arbitrary registry::arbitrary storage::archive::arbitrary storage::unpack::peers storage::whiteout
 
-fuzz-guided: ## run the targets in fuzz/ (TARGETS) for FUZZ_SECONDS (60) each; needs nightly and cargo-fuzz
+fuzz-guided: ## run the targets in fuzz/ (TARGETS) for FUZZ_SECONDS (60) each
 	scripts/fuzz.sh $(FUZZ_SECONDS) $(TARGETS)
 
 deny: ## check licences, bans and sources, and advisories if their database can be fetched

@@ -13,7 +13,7 @@ packages="gcc libc6-dev make pkg-config libseccomp-dev git curl ca-certificates 
 for option in "$@"; do
     case $option in
     --test) packages="$packages docker-registry skopeo umoci podman busybox-static mmdebstrap qemu-system-x86 e2fsprogs
-        autopkgtest passt python3-pip openssh-client openssh-server
+        autopkgtest passt python3-pip g++ openssh-client openssh-server
         perl zstd xz-utils bzip2 util-linux iproute2 procps strace jq man-db zsh fish bash-completion" ;;
     --bench) packages="$packages docker-registry skopeo busybox-static mmdebstrap
         podman runc fuse-overlayfs iperf3 util-linux" ;;

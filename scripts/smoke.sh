@@ -54,7 +54,7 @@ c=$work/coracle
 tree=$work/tree
 mkdir -p "$tree/bin" "$tree/etc" "$tree/tmp" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/www"
 cp "$(command -v busybox)" "$tree/bin/busybox"
-for applet in sh echo cat true sleep id httpd ls touch hostname ip mount; do
+for applet in sh echo cat true sleep id httpd ls touch hostname ip mount ping arping nslookup nc; do
     ln -s busybox "$tree/bin/$applet"
 done
 echo root:x:0:0:root:/:/bin/sh >"$tree/etc/passwd"
@@ -321,6 +321,37 @@ END
     check "in good order" 0 "0" "$c" inspect -f '{{.State.ExitCode}}' sys
     check "rm and rmi of it" 0 "sys" sh -c "$c rm sys && $c rmi sysimg"
 fi
+# --- networks that containers share, and pods
+# In a static program, the C library cannot look names up.
+asks() { printf '%s' "$c exec $1 nslookup $2"; }
+get() { printf '%s' "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 10 $1 80"; }
+address() { "$c" inspect -f "{{.NetworkSettings.Networks.$2.IPAddress}}" "$1"; }
+check "make networks" 0 "front" sh -c "$c network create back && $c network create front"
+check "a server on one of them" 0 "" "$c" run -d --name db --network back:alias=store -p "127.0.0.1:$web:80" "$image" httpd -f -h /www
+check "its published port" 0 "served" curl -s --retry 20 --retry-connrefused --retry-delay 1 "http://127.0.0.1:$web/"
+check "a client on the other one" 0 "" "$c" run -d --name client --network front --cap-add NET_ADMIN,NET_RAW "$image" sleep 1000
+check "they do not know each other" 1 "NXDOMAIN" $(asks client db)
+check "connect it" 0 "" "$c" network connect back client
+check "its name" 0 "Name:" $(asks client db)
+check "its alias" 0 "Name:" $(asks client store)
+check "reach it" 0 "served" "$c" exec client sh -c "$(get "$(address db back)")"
+check "a neighbour that takes another one's address" 0 "" "$c" run -d --name thief --network back --cap-add NET_ADMIN,NET_RAW \
+    "$image" sleep 1000
+check "announces it" 0 "" sh -c "$c exec thief sh -c 'ip addr add $(address db back)/32 dev eth0
+    arping -c 2 -w 2 -U -I eth0 -s $(address db back) $(address db back)
+    arping -c 2 -w 2 -A -I eth0 -s $(address db back) $(address db back); ip addr flush dev eth0
+    ip addr add $(address db back)/24 dev eth0' || true"
+check "and gets no answer" 1 "100% packet loss" "$c" exec thief ping -c 2 -W 2 "$(address client back)"
+check "nor what is for its neighbour" 0 "served" "$c" exec client sh -c "$(get "$(address db back)")"
+check "disconnect it" 0 "" "$c" network disconnect back client
+check "it is a stranger again" 1 "NXDOMAIN" $(asks client db)
+check "a pod" 0 "" sh -c "$c rm -f -t 0 db && $c pod create --name shop --network back -p 127.0.0.1:$web:80 &&
+    $c run -d --pod shop --name shop-web $image httpd -f -h /www"
+check "its containers share a loopback" 0 "served" "$c" run --rm --pod shop "$image" sh -c "$(get 127.0.0.1)"
+check "its published port" 0 "served" curl -s --retry 20 --retry-connrefused --retry-delay 1 "http://127.0.0.1:$web/"
+check "away with all" 0 "back" sh -c "$c pod rm -f -t 0 shop && $c rm -f -t 0 client thief && $c network rm front back"
+check "no process of a network is left" 0 "" sh -c \
+    "for i in 1 2 3 4 5 6 7 8 9 10; do pgrep -u $(id -u) slirp4netns || exit 0; sleep 1; done; exit 1"
 # --- programs of another machine, by an emulator in binfmt_misc
 foreign=/opt/foreign/bin/busybox
 if [ -x "$foreign" ]; then

@@ -25,3 +25,4 @@ pub mod version;
 pub mod volume;
 
 pub use dialect::Dialect;
+pub use ports::both_families;

@@ -162,6 +162,8 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
     };
     let fits = fitting(tree.get_name());
     let pulls = matches!(tree.get_name(), "create" | "pull" | "run");
+    let removes = tree.get_name() == "rm";
+    let has_type = tree.get_arguments().any(|arg| arg.get_long() == Some("type"));
     let named = |arg: clap::Arg| {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string());
         match value.as_deref() {
@@ -187,16 +189,13 @@ pub fn with_names(tree: clap::Command) -> clap::Command {
                     with_containers(words).into_iter().chain(shared()).collect()
                 }))
             }
+            // The built-in one cannot be removed.
+            Some("NETWORK") if removes => arg.add(ArgValueCandidates::new(|| directory("networks"))),
             Some("NETWORK") => arg.add(ArgValueCandidates::new(networks)),
             Some("VOLUME") => arg.add(ArgValueCandidates::new(|| directory("volumes"))),
             Some("SECRET") => arg.add(ArgValueCandidates::new(|| directory("secrets"))),
-            Some("CONTAINER|IMAGE" | "NAME") if arg.is_positional() => {
-                arg.add(ArgValueCompleter::new(|typed: &OsStr| {
-                    let mut all = beginning(typed, containers(None));
-                    all.extend(images(typed));
-                    all
-                }))
-            }
+            Some("NAME") if arg.is_positional() && has_type => arg.add(ArgValueCompleter::new(objects)),
+            Some("NAME") if arg.is_positional() => arg.add(ArgValueCompleter::new(containers_and_images)),
             Some("DIR") => arg.value_hint(ValueHint::DirPath),
             Some("FILE") => arg.value_hint(ValueHint::FilePath),
             _ => arg,
@@ -211,10 +210,15 @@ fn nothing_typed() -> bool {
     if std::env::args_os().nth(1).is_none_or(|word| word != "--") {
         return false;
     }
-    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let words = typed_words();
     // fish says nothing: the last word is meant.
     let index = std::env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|index| index.parse::<usize>().ok());
     words.get(index.unwrap_or(words.len().saturating_sub(1))).is_none_or(|word| word.is_empty())
+}
+
+/// The words of the command line that is being completed.
+fn typed_words() -> Vec<OsString> {
+    std::env::args_os().skip_while(|word| word != "--").skip(1).collect()
 }
 
 /// The values that an option takes besides `container:NAME`.
@@ -248,6 +252,32 @@ fn pods() -> Vec<CompletionCandidate> {
         store.pods().list().unwrap_or_default().into_iter().map(|pod| pod.name.to_string()).collect();
     names.sort();
     names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Containers and images.
+fn containers_and_images(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let mut all = beginning(typed, containers(None));
+    all.extend(images(typed));
+    all
+}
+
+/// What `inspect` can show: of the type that has been typed, or of all.
+fn objects(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let words = typed_words();
+    let kind = words.iter().skip_while(|word| *word != "-t" && *word != "--type").nth(1);
+    match kind.and_then(|kind| kind.to_str()) {
+        Some("container") => beginning(typed, containers(None)),
+        Some("image") => images(typed),
+        Some("volume") => beginning(typed, directory("volumes")),
+        Some("network") => beginning(typed, networks()),
+        Some("pod") => beginning(typed, pods()),
+        _ => {
+            let mut all = containers_and_images(typed);
+            let others = [directory("volumes"), networks(), pods()];
+            all.extend(beginning(typed, others.into_iter().flatten().collect()));
+            all
+        }
+    }
 }
 
 /// Names that a colon and more follow, and paths.

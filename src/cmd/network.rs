@@ -33,7 +33,7 @@ verbs! {
         Ls(ls::Args) = "list",
         /// Remove unused networks
         Prune(prune::Args),
-        /// Look after the networks of running containers
+        /// Repair the networks of running containers
         Reload(reload::Args),
         /// Remove networks
         Rm(rm::Args) = "remove",

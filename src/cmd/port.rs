@@ -1,12 +1,14 @@
 //! `coracle port`.
 
-use crate::container::Status;
+use super::dialect;
+use crate::engine::containers;
 use crate::engine::containers::selector::{ContainerSelector, StatusFilter};
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
 use crate::spec::network::host_address;
 use crate::storage::containers::PortRecord;
 use crate::ui;
+use crate::view::{Dialect, both_families};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -75,11 +77,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut text = String::new();
     for (_, found) in selection.containers(&store)? {
         let container = found?;
-        // Nothing is published of a container that is not running.
-        let ports = match container.status() {
-            Status::Running | Status::Paused => container.run_record()?.map_or(Vec::new(), |run| run.ports),
-            _ => Vec::new(),
-        };
+        let mut ports = containers::published(&store, &container)?;
+        if dialect() == Dialect::Docker {
+            ports = both_families(&ports);
+        }
         let before = if args.all { format!("{}\t", container.id().short()) } else { String::new() };
         match &wanted {
             None => text.extend(ports.iter().map(|port| {

@@ -30,12 +30,11 @@ pub struct Sockets {
 
 impl Sockets {
     /// What the environment says of them; `None` when they are for another process.
-    fn of(env: &[(String, String)], own: i32) -> Option<Sockets> {
-        let value =
-            |wanted: &str| env.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-        let is_ours = value("LISTEN_PID")?.parse() == Ok(own);
+    pub fn handed_over() -> Option<Sockets> {
+        let value = |name: &str| std::env::var(name).ok();
+        let is_ours = value("LISTEN_PID")?.parse() == Ok(nix::unistd::getpid().as_raw());
         let count = value("LISTEN_FDS")?.parse().ok().filter(|count| is_ours && *count > 0)?;
-        Some(Sockets { count, names: value("LISTEN_FDNAMES").map(str::to_owned) })
+        Some(Sockets { count, names: value("LISTEN_FDNAMES") })
     }
 
     /// The variables that tell a payload of them, but the number of its process.
@@ -99,9 +98,7 @@ pub fn caller() -> Result<Caller> {
         let known = |n: u64| if n == RLIM_INFINITY { u64::MAX } else { n };
         limits.push(Limit { name, soft: known(soft), hard: known(hard) });
     }
-    let env = environment();
-    let sockets = Sockets::of(&env, nix::unistd::getpid().as_raw());
-    Ok(Caller { env, cwd, hostname, limits, sockets })
+    Ok(Caller { env: environment(), cwd, hostname, limits, sockets: Sockets::handed_over() })
 }
 
 #[cfg(test)]

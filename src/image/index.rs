@@ -226,7 +226,7 @@ mod tests {
     fn what_is_unknown_is_kept() {
         let digest = Digest::sha256_of(b"x");
         let text = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"a/b","size":3,"digest":"{digest}","platform":{{"architecture":"arm","os":"linux","os.version":"1","os.features":["f"],"variant":"v7"}},"annotations":{{"k":"v"}},"data":"eA=="}}],"annotations":{{"a":"b"}},"subject":{{"size":1}}}}"#
+            r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"a/b","size":3,"digest":"{digest}","platform":{{"architecture":"arm","os":"linux","os.version":"1","os.features":["f"],"variant":"v7"}},"annotations":{{"k":"v"}},"data":"eA=="}}],"annotations":{{"a":"b"}},"subject":{{"size":1,"long":5.655555555555155e+20}}}}"#
         );
         let index = Index::parse("x", text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(index.bytes().unwrap()).unwrap(), text);

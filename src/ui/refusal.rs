@@ -15,7 +15,7 @@ use count::{too_few, too_many};
 use typed::{flag_without_value, short_flag};
 
 /// Commands of docker and podman that do not fit a tool without daemon and cluster, and why.
-const UNSUPPORTED: [(&str, &str); 23] = [
+const UNSUPPORTED: [(&str, &str); 24] = [
     ("auto-update", "there is no daemon to do it; pull the image and create the container again"),
     (
         "buildx bake",
@@ -26,7 +26,10 @@ const UNSUPPORTED: [(&str, &str); 23] = [
     ("buildx history", "no records of builds are kept; what the cache has: coracle builder du --verbose"),
     ("buildx policy", "there is no policy for what a build may read"),
     ("checkpoint", "a restored process could be bound to other files than the ones it was checked with"),
-    ("compose", "it is a program of its own"),
+    (
+        "compose",
+        "podman-compose does it, with podman's options: podman-compose --podman-path $(command -v coracle) up -d",
+    ),
     ("config", "there is no cluster; mount a file with -v"),
     ("farm", "there is no cluster to build on"),
     ("generate", "there are no units to write yet"),
@@ -35,6 +38,7 @@ const UNSUPPORTED: [(&str, &str); 23] = [
     ("node", "there is no cluster"),
     ("play", "there are no files to play yet; make a pod: coracle pod create"),
     ("plugin", "there are no plugins"),
+    ("pod clone", "make another one with the same options: coracle pod create"),
     ("restore", "a restored process could be bound to other files than the ones it was checked with"),
     ("scout", "it is a service of docker's vendor"),
     ("service", "there is no cluster; start containers with run -d"),
@@ -55,14 +59,9 @@ pub(super) fn is_plain_failure(refused: &clap::Error) -> bool {
 const LOG_LEVEL: &str = "--log-level";
 
 /// Groups of which only some verbs fit, and why the others do not.
-const PARTLY: [(&str, &str); 4] = [
+const PARTLY: [(&str, &str); 2] = [
     ("buildx", "there is one builder, which needs no setup; build with coracle build"),
     ("context", "there is no service to connect to"),
-    (
-        "network",
-        "a container's networks are chosen when it is made: coracle run --network NAME --network NAME",
-    ),
-    ("pod", "make another one with the same options: coracle pod create"),
 ];
 
 /// The error for what clap refused of these words (the program's name first).
@@ -83,7 +82,7 @@ pub(super) fn explain(refused: &clap::Error, tree: &Command, words: &[OsString])
             // In a group that has refusals of its own, a plain name means something else.
             let path = format!("{verb} {name}");
             let path = path.strip_prefix(program).unwrap_or(&path).trim_start();
-            let own = [" system", " buildx"].iter().any(|group| verb.ends_with(group));
+            let own = [" system", " buildx", " pod"].iter().any(|group| verb.ends_with(group));
             let wanted = if own { path } else { &name };
             if let Some((_, why)) = UNSUPPORTED.iter().find(|(n, _)| *n == wanted) {
                 return usage(format!("{verb} {name} is not supported: {why}"));

@@ -33,7 +33,7 @@ pub(super) fn merged(ports: &[PortRecord]) -> Vec<(PortRecord, u16)> {
 }
 
 /// Ports of every address as docker lists them, once for each family.
-pub(super) fn both_families(ports: &[PortRecord]) -> Vec<PortRecord> {
+pub fn both_families(ports: &[PortRecord]) -> Vec<PortRecord> {
     let families: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let each = |port: &PortRecord| match port.host_ip {
         Some(_) => vec![port.clone()],

@@ -107,7 +107,7 @@ fn versions_and_exit_codes_are_dockers() {
         .fails(125)
         .says("docker: Error response from daemon");
     docker(&env, &["ps", "--nosuch"]).fails(125).says("unknown flag: --nosuch");
-    for verb in ["swarm", "buildx", "network", "compose", "stack", "context"] {
+    for verb in ["swarm", "buildx", "compose", "stack", "context"] {
         docker(&env, &[verb, "x"]).fails(1).says("is not supported: ");
         env.coracle([verb, "x"]).fails(125).says("is not supported: ");
     }

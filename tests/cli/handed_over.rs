@@ -54,3 +54,17 @@ fn sockets_of_a_service_manager_are_the_payloads() {
         assert_eq!(handed("1"), "  0\n", "{init}");
     }
 }
+
+/// A unit that starts a container which was made before (podman-generate-systemd(1) without `--new`).
+#[test]
+fn sockets_are_handed_to_a_container_that_is_started_too() {
+    let env = TestEnv::with_images();
+    let script = r#"echo "$LISTEN_FDS $((LISTEN_PID == $$))"; cat <&3"#;
+    env.coracle(["create", "--name=one", "--network=none", "--init=false", "busybox", "sh", "-c", script])
+        .ok();
+    let before = "export LISTEN_FDS=1 LISTEN_PID=$$;";
+    let output = with_descriptor(&env, before, env.coracle(["start", "--attach", "one"]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 1\nkept\n", "{output:?}");
+    // Its second number is not known: `cat` may find anything there.
+    assert!(env.coracle(["start", "--attach", "one"]).run().stdout.starts_with(" 0\n"));
+}

@@ -296,6 +296,27 @@ fn the_other_names_are_completed_too() {
     }
 }
 
+#[test]
+fn names_are_completed_by_what_they_are_for() {
+    let env = named();
+    for name in ["volumes/wares", "networks/wide"] {
+        std::fs::create_dir_all(env.root().join(name)).unwrap();
+    }
+    for (line, wanted) in [
+        ("network rm ", "wide\n"),
+        ("network inspect ", "podman\nwide\n"),
+        ("inspect -t network w", "wide\n"),
+        ("inspect --type volume w", "wares\n"),
+        ("inspect w", "wares\nweb\nwide\nworker\n"),
+    ] {
+        let script =
+            format!("coracle completion fish | source; complete --do-complete 'coracle {line}' | sort");
+        if let Some(found) = shell(&env, "fish", &script) {
+            assert_eq!(found, wanted, "{line}");
+        }
+    }
+}
+
 /// bash cuts words at `:` and `=`; what was typed before them is not offered once more.
 #[test]
 fn bash_completes_names_with_colons() {

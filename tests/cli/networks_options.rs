@@ -191,7 +191,9 @@ fn names_of_networks_are_completed() {
         call.env("_CLAP_IFS", "\n").ok().lines()
     };
     for verb in ["connect", "disconnect", "inspect", "rm", "update", "exists"] {
-        assert_eq!(asked(&["network", verb, ""]), ["podman", "back", "front"], "{verb}");
+        // The built-in one cannot be removed.
+        let wanted = &["podman", "back", "front"][usize::from(verb == "rm")..];
+        assert_eq!(asked(&["network", verb, ""]), wanted, "{verb}");
         assert_eq!(asked(&["network", verb, "fr"]), ["front"], "{verb}");
     }
     for verb in ["connect", "disconnect"] {

@@ -185,6 +185,7 @@ fn places_that_a_network_does_not_have_are_refused() {
     let env = TestEnv::new();
     env.coracle(["network", "create", "--subnet", "198.51.100.0/24", "back"]).ok();
     env.coracle(["network", "create", "front"]).ok();
+    env.coracle(["network", "create", "--disable-dns", "mute"]).ok();
     let rootfs = env.busybox_rootfs();
     for (words, want) in [
         (
@@ -218,11 +219,42 @@ fn places_that_a_network_does_not_have_are_refused() {
             &["--network=back:interface_name=eth1", "--network=front"],
             "interface name eth1 is given to two networks",
         ),
-        (&["--network=podman", "--network-alias=db"], "names are not answered there"),
+        (&["--network=mute", "--network-alias=db"], "it has no DNS"),
     ] {
         env.coracle(["create"]).args(words).arg("--rootfs").arg(&rootfs).arg("true").fails(125).says(want);
     }
     assert_eq!(env.coracle(["ps", "-aq"]).ok().stdout, "");
+}
+
+/// podman-compose gives every service an alias.
+#[test]
+fn the_built_in_network_takes_aliases() {
+    let env = TestEnv::with_images();
+    env.coracle(["run", "--rm", "--network=bridge:alias=web", "busybox", "true"]).ok();
+    docker(&env, &["run", "--rm", "--network=bridge", "--network-alias=web", "busybox", "true"]).ok();
+}
+
+#[test]
+fn force_takes_pods_along_and_nothing_of_dockers() {
+    let env = TestEnv::with_images();
+    env.coracle(["network", "create", "back"]).ok();
+    env.coracle(["pod", "create", "--name=shop", "--network=back"]).ok();
+    env.coracle(["run", "-d", "--pod=shop", "--name=web", "busybox", "sleep", "1000"]).ok();
+    docker(&env, &["network", "rm", "-f", "back"]).fails(1).says("has active endpoints");
+    assert_eq!(env.coracle(["ps", "-q"]).ok().lines().len(), 2);
+    docker(&env, &["network", "rm", "-f", "nowhere"]).ok();
+    env.coracle(["network", "rm", "-f", "-t=0", "back"]).ok();
+    assert_eq!(env.coracle(["pod", "ps", "-q"]).ok().stdout, "");
+    assert_eq!(env.coracle(["ps", "-aq"]).ok().stdout, "");
+}
+
+#[test]
+fn unknown_verbs_are_called_unknown() {
+    let env = TestEnv::new();
+    for group in ["network", "pod", "volume"] {
+        env.coracle([group, "frob"]).fails(125).says("unrecognized command");
+    }
+    env.coracle(["pod", "clone", "a"]).fails(125).says("is not supported: make another one");
 }
 
 #[test]

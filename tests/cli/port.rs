@@ -1,5 +1,6 @@
 //! `port`.
 
+use super::docker::docker;
 use super::ps::IDLE;
 use crate::common::TestEnv;
 
@@ -45,4 +46,19 @@ fn ports_are_shown_as_podman_shows_them() {
         env.coracle(wrong).fails(125);
     }
     env.coracle(["port", "-l", "web", "80"]).fails(125);
+}
+
+#[test]
+fn who_shares_a_network_has_its_ports() {
+    let env = TestEnv::with_images();
+    env.coracle(["pod", "create", "--name=shop", "-p", "127.0.0.1::80", "-p", "53/udp"]).ok();
+    env.coracle(["run", "-d", "--pod=shop", "--name=web", "busybox", "sleep", "1000"]).ok();
+    let lines = env.coracle(["port", "web"]).ok().lines();
+    assert!(lines.len() == 2 && lines[0].starts_with("80/tcp -> 127.0.0.1:"), "{lines:?}");
+    assert_eq!(env.coracle(["port", "-a"]).ok().lines().len(), 4);
+    // Docker tells each family.
+    let dockers = docker(&env, &["port", "web", "53/udp"]).ok().lines();
+    let port = lines[1].trim_start_matches("53/udp -> 0.0.0.0:");
+    assert_eq!(dockers, [format!("0.0.0.0:{port}"), format!("[::]:{port}")]);
+    env.coracle(["pod", "rm", "-f", "-t=0", "shop"]).ok();
 }

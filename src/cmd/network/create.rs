@@ -32,7 +32,7 @@ pub struct Args {
     /// Add a range of IPv6, if --subnet gives none
     #[arg(long)]
     pub ipv6: bool,
-    /// Without a way out: its containers reach each other only
+    /// No access to the outside: containers reach only each other
     #[arg(long)]
     pub internal: bool,
     /// Label; may be repeated

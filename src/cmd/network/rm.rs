@@ -5,7 +5,7 @@ use crate::engine::networks::{self, NetworkRemoval};
 use crate::error::{Kind, Result};
 use crate::host::Env;
 use crate::ui;
-use crate::view::network;
+use crate::view::{Dialect, network};
 use std::process::ExitCode;
 
 /// Arguments of `network rm`.
@@ -15,7 +15,7 @@ pub struct Args {
     /// Networks by name, id or beginning of an id
     #[arg(value_name = "NETWORK", required = true)]
     pub networks: Vec<String>,
-    /// First remove the containers that are on them; ignore networks that do not exist
+    /// First remove the containers and pods that are on them (not as docker); ignore networks that do not exist
     #[arg(short, long)]
     pub force: bool,
     /// With --force: seconds to wait before killing the containers; -1 waits forever
@@ -30,7 +30,9 @@ pub struct Args {
 /// When the store cannot be opened; what fails for one network is reported and the others go on.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let request = NetworkRemoval { force: args.force, time: args.time };
+    // docker's --force ignores networks that do not exist, and removes no container.
+    let force = args.force && crate::cmd::dialect() != Dialect::Docker;
+    let request = NetworkRemoval { force, time: args.time };
     let mut worst = ui::Worst::default();
     for text in &args.networks {
         match networks::remove_named(&store, network::meant(text, crate::cmd::dialect()), request) {

@@ -16,6 +16,7 @@ use crate::engine::pods;
 use crate::error::{Context, Error, Kind, Result, Warning, phrases};
 use crate::failpoint;
 use crate::fork::{Failure, Step};
+use crate::host::Sockets;
 use crate::runtime::connection::Connection;
 use crate::runtime::launch::{Launched, Prepared, launch, prepare};
 use crate::spec::ContainerSpec;
@@ -126,14 +127,20 @@ fn start_after(
             return Err(removed(dir));
         }
         failpoint::reach("start.claimed");
-        let plan = stored_plan(dir)?;
+        let mut plan = stored_plan(dir)?;
+        // They are for the container that was asked for.
+        let sockets = Sockets::handed_over().filter(|_| above.is_empty());
+        plan.process.preserve_fds = sockets.as_ref().map_or(0, |sockets| sockets.count);
         let warnings = start_required(store, dir, &plan, above)?;
         let ready = match with_former_ports(dir, &plan) {
             // One of them is in use by now.
             Some(former) => prepare(store, &former).or_else(|_| prepare(store, &plan)),
             None => prepare(store, &plan),
         };
-        let started = ready.and_then(|ready| ready_to_launch(store, dir, &plan, ready, &mut attached));
+        let started = ready.and_then(|mut ready| {
+            ready.extras.first_env = sockets.map(|sockets| sockets.variables()).unwrap_or_default();
+            ready_to_launch(store, dir, &plan, ready, &mut attached)
+        });
         dir.release_claim();
         match started {
             // Another command was faster.

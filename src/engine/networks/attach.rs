@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::netns::subnets::is_for_hosts;
-use crate::spec::bridge::{Attachment, UserNetwork};
+use crate::spec::bridge::{Attachment, BUILT_IN, UserNetwork};
 use crate::spec::{ContainerSpec, NetworkMode};
 use crate::storage::Store;
 use std::net::IpAddr;
@@ -48,16 +48,17 @@ pub(super) fn check(attachment: &Attachment, network: &UserNetwork) -> Result<()
         if address == subnet.gateway || !is_for_hosts(&subnet.subnet, address) {
             return Err(wrong(
                 format!(
-                    "requested static ip {address} is the gateway's or nobody's on network {}",
+                    "requested static ip {address} is the gateway's or not usable on network {}",
                     network.name
                 ),
                 "Choose another address of the subnet.",
             ));
         }
     }
-    if !attachment.aliases.is_empty() && !network.dns {
+    // podman-compose gives every service an alias, on the built-in network too.
+    if !attachment.aliases.is_empty() && !network.dns && network.name != BUILT_IN {
         return Err(wrong(
-            format!("cannot set aliases on network {}: names are not answered there", network.name),
+            format!("cannot set aliases on network {}: it has no DNS", network.name),
             "Use a network with names: coracle network create NAME",
         ));
     }

@@ -102,7 +102,7 @@ pub fn reload(dir: &ContainerDir) -> Result<()> {
             Kind::Conflict,
             format!("cannot reload network of container {}: network mode {mode} has nothing to reload", dir.called()),
         )
-        .hint("Networks of its own have containers with --network bridge, slirp4netns, pasta or the name of a network."));
+        .hint("Only containers with --network bridge, slirp4netns, pasta or the name of a network have something to reload."));
     }
     dir.await_start();
     if !dir.status().is_live() {

@@ -3,6 +3,7 @@
 use super::filter::Filters;
 use crate::container::{ContainerId, Name};
 use crate::engine::containers;
+use crate::engine::pods::{self, PodRemoval};
 use crate::error::{Kind, Result, phrases};
 use crate::netns::bridge;
 use crate::spec::bridge::{BUILT_IN, UserNetwork};
@@ -13,7 +14,7 @@ use crate::storage::networks::Users;
 /// How a network is removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NetworkRemoval {
-    /// Remove the containers that are on it first.
+    /// Remove the containers and pods that are on it first.
     pub force: bool,
     /// With `force`: how many seconds they get before they are killed; negative is for ever.
     pub time: Option<i64>,
@@ -41,14 +42,14 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
     };
     if name == BUILT_IN {
         return Err(phrases::built_in_network_stays(text)
-            .hint("It takes no room; remove the others: coracle network prune"));
+            .hint("It takes no space; remove the others: coracle network prune"));
     }
     // A container whose monitor died may be all that is on it.
     containers::settle_all(store)?;
     for _ in 0..TRIES {
         if request.force {
             let users = Users::read(store.containers())?;
-            users.of(&name).iter().try_for_each(|id| containers::remove_user(store, id, request.time))?;
+            users.of(&name).iter().try_for_each(|id| remove_user(store, id, request.time))?;
         }
         match remove(store, &name, &id) {
             Err(e)
@@ -59,6 +60,18 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
         }
     }
     remove(store, &name, &id).map(|()| name)
+}
+
+/// Removes a container that is on a network; with an infra container, the pod.
+fn remove_user(store: &Store, id: &ContainerId, seconds: Option<i64>) -> Result<()> {
+    let plan = store.containers().open(id).and_then(|dir| dir.spec()).ok();
+    let Some(pod) = plan.and_then(|plan| plan.pod).filter(|pod| pod.infra) else {
+        return containers::remove_user(store, id, seconds);
+    };
+    match pods::remove(store, &pod.id, PodRemoval { force: true, seconds }) {
+        Err(e) if e.kind() == Kind::NotFound => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn remove(store: &Store, name: &str, id: &str) -> Result<()> {
@@ -76,7 +89,7 @@ fn remove(store: &Store, name: &str, id: &str) -> Result<()> {
         using => {
             let ids: Vec<&str> = using.iter().map(ContainerId::short).collect();
             Err(phrases::network_in_use(name, &ids.join(", "))
-                .hint(format!("Remove it with its containers: coracle network rm --force {name}")))
+                .hint(format!("Remove its containers first: coracle rm -f {}", ids.join(" "))))
         }
     }
 }

@@ -21,7 +21,7 @@ pub fn update(store: &Store, text: &str, added: &[IpAddr], dropped: &[IpAddr]) -
     if name == BUILT_IN || !network.dns {
         return Err(Error::new(
             Kind::Usage,
-            format!("cannot set DNS servers of network {name}: names are not answered there"),
+            format!("cannot set DNS servers of network {name}: it has no DNS"),
         )
         .hint("Use a network with names: coracle network create NAME"));
     }

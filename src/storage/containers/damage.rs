@@ -12,7 +12,6 @@ use crate::container::{ContainerId, ExitRecord, Name};
 use crate::error::{Context, Error, Kind, Result};
 use crate::storage::place::{Place, is};
 use crate::storage::record::failed;
-use crate::storage::trash;
 use crate::sys::fd::{link_of, open_within};
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat};
@@ -214,7 +213,7 @@ impl Containers {
         matching.retain(|id| id.as_str().starts_with(text) || named.as_ref() == Some(id));
         let [id] = matching.as_slice() else { return Err(missing()) };
         open_up(&place, id.as_str());
-        trash::discard(&self.data, &place, id.as_str())?;
+        self.discard_dead(&place, id.as_str(), id)?;
         self.release_names(id)
     }
 }

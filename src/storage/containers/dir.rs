@@ -109,7 +109,7 @@ impl ContainerDir {
     /// A socket address holds 107 bytes (unix(7)). Where this path is longer (a deep `--runroot`), bind
     /// and connect through [`ContainerDir::socket_dir`] and `/proc/self/fd/<n>/<name>` instead.
     pub fn socket_path(&self) -> PathBuf {
-        self.runtime.join("c").join(format!("{}.sock", self.id.short()))
+        socket_path(&self.runtime, &self.id)
     }
 
     /// The directory of [`ContainerDir::socket_path`], made if missing.
@@ -206,4 +206,9 @@ impl ContainerDir {
     fn removed(&self) -> Error {
         Error::new(Kind::NotFound, format!("container {} was removed in the meantime", self.id.short()))
     }
+}
+
+/// Where a container's monitor has its socket.
+fn socket_path(runtime: &Path, id: &ContainerId) -> PathBuf {
+    runtime.join("c").join(format!("{}.sock", id.short()))
 }

@@ -35,15 +35,16 @@ impl Containers {
             let Ok(name) = name.into_string() else { continue };
             let id = name.strip_prefix(NEW).unwrap_or(&name);
             // Anything that is not a directory, or cannot be opened, is reported by `system check`.
-            let (true, Ok(Some(dir))) = (id.parse::<ContainerId>().is_ok(), containers.below(&name)) else {
+            let (Ok(id), Ok(Some(dir))) = (id.parse::<ContainerId>(), containers.below(&name)) else {
                 continue;
             };
-            let whole = id == name && (files::is_there(dir.as_fd(), "summary") || is_alive(dir.as_fd()));
+            let whole =
+                id.as_str() == name && (files::is_there(dir.as_fd(), "summary") || is_alive(dir.as_fd()));
             if whole {
                 continue;
             }
             if let Ok(Some(_lock)) = abandoned(dir.as_fd())
-                && trash::discard(&self.data, &containers, &name).is_ok_and(|moved| moved)
+                && self.discard_dead(&containers, &name, &id).is_ok_and(|moved| moved)
             {
                 count += 1;
             }

@@ -232,7 +232,7 @@ impl Containers {
         }
         unlink()?;
         if let Some(containers) = self.place()? {
-            trash::discard(&self.data, &containers, id.as_str())?;
+            self.discard_dead(&containers, id.as_str(), &id)?;
         }
         Ok(true)
     }

@@ -358,6 +358,31 @@ fn torn_records_hide_nothing_and_never_panic() {
 }
 
 #[test]
+fn what_is_in_the_trash_has_nothing_in_the_runtime_directory() {
+    let f = fixture();
+    let dir = f.make("web");
+    let pipe = dir.hold_end().unwrap();
+    let fifo = dir.socket_path().with_extension("end");
+    std::fs::write(dir.socket_path(), "").unwrap();
+    assert!(fifo.exists());
+    trash(&dir);
+    assert!(!fifo.exists() && !dir.socket_path().exists());
+    drop(pipe);
+}
+
+/// A command that was killed before its container was listed may have started a monitor, which was killed too.
+#[test]
+fn what_is_collected_half_made_has_nothing_in_the_runtime_directory() {
+    let f = fixture();
+    let dir = f.make("web");
+    std::mem::forget(dir.hold_end());
+    std::fs::write(dir.socket_path(), "").unwrap();
+    std::fs::remove_file(dir.path().join("summary")).unwrap();
+    assert_eq!(f.containers.collect_half_made().unwrap(), 1);
+    assert!(!dir.socket_path().exists() && !dir.socket_path().with_extension("end").exists());
+}
+
+#[test]
 fn records_are_replaced_whole_and_what_they_replace_is_gone() {
     let f = fixture();
     let dir = f.make("web");

@@ -8,13 +8,14 @@
 //! woken by the hang-up, also if the monitor is killed.
 //!
 //! A reader only notices writers that existed when it opened the FIFO, or came later (fifo(7)). So the name is
-//! removed before the FIFO is closed: a process that could still open it by name is notified. A FIFO left by a
+//! removed before the FIFO is closed, and with `--rm` before the directory goes: a process that could still open it by name is notified. A FIFO left by a
 //! killed monitor is reused by the next one, so that processes waiting on it wait for the end of the next run.
 //!
 //! If the runtime directory was wiped, or the monitor is of an earlier version, there is no FIFO, and a
 //! directory watch is used instead (see `watch`).
 
-use super::ContainerDir;
+use super::{ContainerDir, socket_path};
+use crate::container::ContainerId;
 use crate::storage::place;
 use crate::sys::fd::open_within;
 use nix::errno::Errno;
@@ -22,7 +23,7 @@ use nix::fcntl::{OFlag, ResolveFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, mkfifoat, unlinkat};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The monitor's side: while it is held, the run is not over.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ impl Drop for EndPipe {
 
 impl ContainerDir {
     /// Where the FIFO is, while there is one.
-    pub(super) fn end_path(&self) -> PathBuf {
-        self.socket_path().with_extension("end")
+    fn end_path(&self) -> PathBuf {
+        end_path(&self.runtime, &self.id)
     }
 
     /// Makes and holds the FIFO of a run that begins. A run without one is waited for by other means.
@@ -64,6 +65,11 @@ impl ContainerDir {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         open(&self.end_path(), flags, Mode::empty()).ok().filter(is_fifo)
     }
+}
+
+/// Where a container's FIFO is.
+pub(super) fn end_path(runtime: &Path, id: &ContainerId) -> PathBuf {
+    socket_path(runtime, id).with_extension("end")
 }
 
 fn is_fifo(fd: &OwnedFd) -> bool {

@@ -5,15 +5,39 @@
 
 use super::super::locks::DirLock;
 use super::super::{CONTAINERS, Containers};
-use super::ContainerDir;
+use super::end_pipe::end_path;
+use super::{ContainerDir, socket_path};
+use crate::container::ContainerId;
 use crate::error::{Context, Kind, Result};
 use crate::failpoint;
 use crate::storage::events::{Action, Events};
 use crate::storage::place::{Place, TRASH};
 use crate::storage::record::{failed, unique};
+use crate::storage::trash;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::path::{Path, PathBuf};
+
+impl Containers {
+    /// Moves a directory to the trash that is no container, or none any more, and first what a monitor that was killed
+    /// has left of it in the runtime directory; returns whether it was there.
+    pub(in crate::storage::containers) fn discard_dead(
+        &self,
+        place: &Place,
+        name: &str,
+        id: &ContainerId,
+    ) -> Result<bool> {
+        remove_sockets(&self.runtime, id);
+        trash::discard(&self.data, place, name)
+    }
+}
+
+/// A monitor's socket, and the FIFO of one that was killed.
+fn remove_sockets(runtime: &Path, id: &ContainerId) {
+    for path in [socket_path(runtime, id), end_path(runtime, id)] {
+        let _ = std::fs::remove_file(path);
+    }
+}
 
 impl ContainerDir {
     /// Renames the directory into the trash and frees the name; returns its new path. One that another
@@ -26,6 +50,8 @@ impl ContainerDir {
         let spec = self.spec().ok();
         let id_file = spec.as_ref().and_then(|spec| spec.lifecycle.id_file.clone());
         let gone = self.event_of(spec, Action::Remove);
+        // Before the rename: nobody comes back to a container that is gone.
+        remove_sockets(&self.runtime, &self.id);
         let ours = self.rename_to_trash();
         if ours.context(Kind::Storage, || self.doing("move the directory to the trash"))? {
             failpoint::reach("trash.moved");
@@ -44,9 +70,6 @@ impl ContainerDir {
                 self.remove_id_file(&file);
             }
         }
-        let _ = std::fs::remove_file(self.socket_path());
-        // A killed monitor's.
-        let _ = std::fs::remove_file(self.end_path());
         Ok(trashed)
     }
 
