@@ -27,8 +27,12 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> nix::Result<Vec<
     if (level, name) == (libc::SOL_SOCKET, libc::SO_GET_FILTER) {
         return Err(Errno::EINVAL);
     }
-    let mut value = vec![0u8; VALUE_MAX];
-    let mut length = VALUE_MAX as libc::socklen_t;
+    value_of(socket, level, name, VALUE_MAX)
+}
+
+fn value_of(socket: BorrowedFd<'_>, level: i32, name: i32, longest: usize) -> nix::Result<Vec<u8>> {
+    let mut value = vec![0u8; longest];
+    let mut length = libc::socklen_t::try_from(longest).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the pointer and length are those of one live, writable buffer.
     Errno::result(unsafe {
         libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut length)
@@ -75,6 +79,17 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -
         .map(drop)
 }
 
+/// Dissolves a connection (connect(2), `AF_UNSPEC`).
+///
+/// # Errors
+/// Those of connect(2).
+pub fn dissolve(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: the structure is alive for the call, which only reads it.
+    Errno::result(unsafe { libc::connect(socket.as_raw_fd(), &raw const nobody, length) }).map(drop)
+}
+
 /// What the kernel knows a socket's network namespace by (`SO_NETNS_COOKIE`): never given again.
 ///
 /// # Errors
@@ -92,5 +107,7 @@ pub fn identity(socket: BorrowedFd<'_>) -> nix::Result<u64> {
 }
 
 fn cookie(socket: BorrowedFd<'_>, name: i32) -> nix::Result<u64> {
-    option(socket, libc::SOL_SOCKET, name)?.try_into().map(u64::from_ne_bytes).map_err(|_| Errno::EINVAL)
+    // The kernel wants exactly the length of this one.
+    let value = value_of(socket, libc::SOL_SOCKET, name, size_of::<u64>())?;
+    value.try_into().map(u64::from_ne_bytes).map_err(|_| Errno::EINVAL)
 }

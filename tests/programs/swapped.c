@@ -184,8 +184,10 @@ static int swapped, plain, number;
 
 static void *flip_address(void *places) {
     for (struct sockaddr_storage *both = places; !over;) {
-        memcpy(&shared, &both[0], sizeof shared);
-        memcpy(&shared, &both[1], sizeof shared);
+        for (int i = 0; i < 2; i++) {
+            memcpy(&shared, &both[i], sizeof shared);
+            __asm__ volatile("" ::: "memory");
+        }
     }
     return NULL;
 }

@@ -22,7 +22,7 @@ pub(super) fn range(network: &UserNetwork) -> Cidr {
 }
 
 /// Every range that there can be between some network and slirp4netns.
-pub fn between() -> Vec<IpNet> {
+pub(in crate::netns) fn between() -> Vec<IpNet> {
     let own6 = IpNet::new(OWN6.into(), 64).map(|range| range.trunc());
     RANGES.iter().filter_map(|text| text.parse().ok()).chain(own6).collect()
 }

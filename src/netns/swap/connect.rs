@@ -98,6 +98,8 @@ impl Swapper {
         let to = match wanted {
             Wanted::Connection(to) => to,
             Wanted::Dissolution if of_host => {
+                // Before its options are looked at, or they would be those of the connection.
+                sockets::dissolve(found.socket.as_fd()).ok()?;
                 return self.back(&task, number, &found, Some(Ok(()))).map(Done::Put);
             }
             Wanted::Dissolution => return None,
@@ -219,6 +221,11 @@ impl Swapper {
         let error = sockets::number(swapped.socket.as_fd(), SOL_SOCKET, libc::SO_ERROR).unwrap_or(0);
         if error != 0 {
             return calls.answer(call, Err(Errno::from_raw(error)));
+        }
+        if is_over {
+            // As the caller's own would: until connect(2) says so, the kernel counts the connection as being made.
+            let peer: nix::Result<SockaddrStorage> = getpeername(swapped.socket.as_raw_fd());
+            let _ = peer.and_then(|peer| connect(swapped.socket.as_raw_fd(), &peer));
         }
         // As the kernel has it when the time is up (socket(7), SO_SNDTIMEO): it goes on by itself.
         swapped.answer = Some(if is_over { Ok(()) } else { Err(Errno::EINPROGRESS) });

@@ -67,6 +67,9 @@ const HINDRANCES: &[(i32, i32)] = &[
 ];
 /// Buffer sizes, and the bit of `SO_BUF_LOCK` that says that the program has chosen one.
 const BUFFERS: [(i32, i32); 2] = [(libc::SO_SNDBUF, 1), (libc::SO_RCVBUF, 2)];
+/// Options that show what the connection has come to where the program has chosen nothing.
+const OF_CONNECTION: &[(i32, i32)] =
+    &[(IPPROTO_TCP, libc::TCP_MAXSEG), (IPPROTO_TCP, libc::TCP_WINDOW_CLAMP)];
 /// How often a port that is in use is followed by another one.
 const PORTS_TRIED: u32 = 16;
 /// The ports for connections where the kernel does not say (ip(7), `ip_local_port_range`).
@@ -83,7 +86,7 @@ pub(super) fn of_host(model: &OwnedFd, family: AddressFamily, exit: Exit, ports:
         return None;
     }
     let twin = tcp(family).ok()?;
-    copy_options(model, twin.as_fd())?;
+    copy_options(model, twin.as_fd(), &[])?;
     let device = exit.device.cast_signed().to_ne_bytes();
     sockets::set_option(twin.as_fd(), SOL_SOCKET, libc::SO_BINDTOIFINDEX, &device).ok()?;
     take_port(&twin, family, exit.source, ports).ok()?;
@@ -93,7 +96,7 @@ pub(super) fn of_host(model: &OwnedFd, family: AddressFamily, exit: Exit, ports:
 /// A socket of the container's own network with the options of `model`, which was one of the host's.
 pub(super) fn of_container(model: &OwnedFd, family: AddressFamily, map: &Map) -> Option<OwnedFd> {
     let twin = map.socket_inside(family).ok()?;
-    copy_options(model.as_fd(), twin.as_fd())?;
+    copy_options(model.as_fd(), twin.as_fd(), OF_CONNECTION)?;
     Some(twin)
 }
 
@@ -101,9 +104,9 @@ fn is_set(socket: BorrowedFd<'_>, level: i32, name: i32) -> bool {
     sockets::option(socket, level, name).is_ok_and(|value| value.iter().any(|byte| *byte != 0))
 }
 
-/// Sets what differs. `None` where that is refused.
-fn copy_options(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Option<()> {
-    for (level, name) in OPTIONS {
+/// Sets what differs, except what is left out. `None` where that is refused.
+fn copy_options(from: BorrowedFd<'_>, to: BorrowedFd<'_>, left_out: &[(i32, i32)]) -> Option<()> {
+    for (level, name) in OPTIONS.iter().filter(|option| !left_out.contains(option)) {
         // A family's socket has no options of the other one, an older kernel not all of these.
         let Ok(wanted) = sockets::option(from, *level, *name) else { continue };
         if sockets::option(to, *level, *name).ok().as_ref() != Some(&wanted) {
@@ -214,7 +217,7 @@ mod tests {
         set(IPPROTO_TCP, libc::TCP_KEEPIDLE, 77);
         set(SOL_SOCKET, libc::SO_RCVBUF, 65536);
         set(IPPROTO_IPV6, libc::IPV6_V6ONLY, 1);
-        copy_options(from.as_fd(), to.as_fd()).unwrap();
+        copy_options(from.as_fd(), to.as_fd(), &[]).unwrap();
         let of = |socket: &OwnedFd, level, name| sockets::number(socket.as_fd(), level, name).unwrap();
         for (level, name) in [
             (IPPROTO_TCP, libc::TCP_NODELAY),
