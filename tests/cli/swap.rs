@@ -95,6 +95,17 @@ fn a_connection_to_the_outside_is_the_hosts_and_does_not_show_it() {
 }
 
 #[test]
+fn only_who_asks_for_it_has_a_second_filter() {
+    let Some(_) = host() else { return };
+    let env = TestEnv::new();
+    for (network, want) in [("slirp4netns", "1"), ("bridge", "1"), (SLIRP, "2"), ("bridge:accelerate", "2")] {
+        let call = env.coracle(["run", "--rm", "--network", network, "--rootfs"]).arg(env.busybox_rootfs());
+        let seen = call.args(["awk", "/Seccomp_filters/ { print $2 }", "/proc/self/status"]).ok();
+        assert_eq!(seen.text(), want, "{network}");
+    }
+}
+
+#[test]
 fn sockets_behave_as_without() {
     let Some(host) = host() else { return };
     let env = TestEnv::new();
