@@ -99,6 +99,7 @@ mod stats;
 mod stop;
 mod store;
 mod surroundings;
+mod swap;
 mod system;
 mod top;
 mod transports;
