@@ -22,7 +22,7 @@ use crate::sys::{fd, namespace, process};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{fstat, stat};
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, getpid};
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -161,19 +161,51 @@ fn register(directory: &Path) -> Result<PathBuf, Failure> {
     let pid = getpid();
     let start = process::start_time(pid).doing("read start time of", format!("process {pid}"))?;
     let path = directory.join(pid.to_string());
-    fs::write(&path, start.to_string()).doing("write", &path)?;
+    fs::write(&path, format!("{start} {}", numbering()?)).doing("write", &path)?;
     Ok(path)
+}
+
+/// Which pid namespace this process is in: pids mean something there only.
+fn numbering() -> Result<u64, Failure> {
+    let own = "/proc/self/ns/pid";
+    Ok(stat(own).doing("look at", own)?.st_ino)
+}
+
+/// A registration: when the process started, and where its pid counts.
+struct Registration {
+    start: Option<u64>,
+    numbering: Option<u64>,
+}
+
+impl Registration {
+    /// `None` when it has been taken back.
+    fn read(path: &Path) -> Result<Option<Registration>, Failure> {
+        let text = match text_of(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.doing("read", path)?,
+        };
+        let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+        Ok(Some(Registration { start: numbers.next().flatten(), numbering: numbers.next().flatten() }))
+    }
+
+    fn counts_in(&self, numbering: u64) -> bool {
+        self.numbering.is_none_or(|own| own == numbering)
+    }
 }
 
 /// Joins through any registered process that still lives; removes the entries of those that do not, once it
 /// is inside a few more at most. Each process begins at another entry, so that none is hidden forever behind
 /// those that live.
+///
+/// Only what is known to have ended is removed: who cannot tell, for want of descriptors or from inside a sandbox,
+/// would have others make a second namespace.
 fn join(directory: &Path) -> Result<bool, Failure> {
     let entries = fs::read_dir(directory).doing("read directory", directory)?;
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
     let mut registered: Vec<i32> = entries.flatten().filter_map(number).collect();
     let first = getpid().as_raw().unsigned_abs() as usize % registered.len().max(1);
     registered.rotate_left(first);
+    let numbering = numbering()?;
     let (mut joined, mut swept) = (false, 0);
     for pid in registered {
         let path = directory.join(pid.to_string());
@@ -182,7 +214,9 @@ fn join(directory: &Path) -> Result<bool, Failure> {
             swept += 1;
             // No more than this look, which is a tenth of a full one: a number that another process has by
             // now is found out when somebody begins with it.
-            if process::has_ended(pid) {
+            let is_ours =
+                || Registration::read(&path).is_ok_and(|r| r.is_some_and(|r| r.counts_in(numbering)));
+            if process::has_ended(pid) && is_ours() {
                 let _ = fs::remove_file(&path);
             }
             if swept == SWEEP_MAX {
@@ -190,33 +224,68 @@ fn join(directory: &Path) -> Result<bool, Failure> {
             }
             continue;
         }
-        let recorded = text_of(&path).ok().and_then(|t| t.trim().parse::<u64>().ok());
-        match namespace_of(pid, recorded) {
-            Some(fd) => joined = setns(&fd, CloneFlags::CLONE_NEWUSER).is_ok(),
-            None => {
+        let Some(registration) = Registration::read(&path)?.filter(|r| r.counts_in(numbering)) else {
+            continue;
+        };
+        let looked =
+            look(pid, registration.start).doing("find the user namespace of", format!("process {pid}"));
+        match looked? {
+            Place::Shared(fd) => {
+                setns(&fd, CloneFlags::CLONE_NEWUSER)
+                    .doing("enter the user namespace of", format!("process {pid}"))?;
+                joined = true;
+            }
+            Place::Ended => {
                 let _ = fs::remove_file(&path);
             }
+            Place::Apart => {}
         }
     }
     Ok(joined)
 }
 
+/// Where a process is that is said to live in the shared user namespace.
+enum Place {
+    /// In one that was made from ours.
+    Shared(OwnedFd),
+    /// Nowhere any more.
+    Ended,
+    /// In one that was made from another one than ours: we are, or it is, in a sandbox.
+    Apart,
+}
+
 /// The user namespace of a process that is said to live in the shared one, if it is still the one that was
 /// recorded, with this start time (see [`process::start_time`]), and lives in one that was made from ours. A
 /// container's own is further down: who has brought its process into our records wants us in there.
-///
-/// The pid is held by a pidfd while the start time is compared, so a recycled pid cannot slip in.
 pub fn namespace_of(pid: Pid, recorded: Option<u64>) -> Option<OwnedFd> {
-    let pidfd = process::pidfd_open(pid).ok()?;
-    if process::start_time(pid).ok() != recorded {
-        return None;
+    match look(pid, recorded) {
+        Ok(Place::Shared(fd)) => Some(fd),
+        _ => None,
     }
-    let file = File::open(format!("/proc/{pid}/ns/user")).ok()?;
-    process::pidfd_send_signal(pidfd.as_fd(), 0).ok()?;
-    let identity = |fd: BorrowedFd<'_>| fstat(fd).map(|s| (s.st_dev, s.st_ino)).ok();
-    let parent = namespace::owner(file.as_fd()).ok()?;
-    let own = File::open("/proc/self/ns/user").ok()?;
-    (identity(parent.as_fd())? == identity(own.as_fd())?).then(|| file.into())
+}
+
+/// The pid is held by a pidfd while the start time is compared, so a recycled pid cannot slip in.
+fn look(pid: Pid, recorded: Option<u64>) -> nix::Result<Place> {
+    match place(pid, recorded) {
+        Err(Errno::ESRCH | Errno::ENOENT) => Ok(Place::Ended),
+        Err(Errno::EACCES | Errno::EPERM) => Ok(Place::Apart),
+        other => other,
+    }
+}
+
+fn place(pid: Pid, recorded: Option<u64>) -> nix::Result<Place> {
+    let errno = |e: std::io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(nix::libc::EIO));
+    let pidfd = process::pidfd_open(pid)?;
+    if Some(process::start_time(pid).map_err(errno)?) != recorded {
+        return Ok(Place::Ended);
+    }
+    let file = File::open(format!("/proc/{pid}/ns/user")).map_err(errno)?;
+    process::pidfd_send_signal(pidfd.as_fd(), 0)?;
+    let identity = |fd: BorrowedFd<'_>| fstat(fd).map(|s| (s.st_dev, s.st_ino));
+    let parent = namespace::owner(file.as_fd())?;
+    let own = File::open("/proc/self/ns/user").map_err(errno)?;
+    let is_ours = identity(parent.as_fd())? == identity(own.as_fd())?;
+    Ok(if is_ours { Place::Shared(file.into()) } else { Place::Apart })
 }
 
 /// Makes the namespace with this process in it; true when one id was all that could be mapped.

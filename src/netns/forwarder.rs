@@ -25,12 +25,12 @@ use super::Listener;
 use super::reach::Reach;
 use crate::fork::{Child, Doing, Failure, Link};
 use crate::spec::network::Protocol;
+use crate::sys::fd;
 use door::{Door, HostSocket};
 use inside::Inside;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use serde::{Deserialize, Serialize};
@@ -175,7 +175,7 @@ impl Forwarder {
         for (i, door) in doors.iter().enumerate() {
             epoll.add(door, EpollEvent::new(EpollFlags::EPOLLIN, Token::Listener(i).into()))?;
         }
-        let spare = descriptor_limit().saturating_sub(doors.len() + FDS_RESERVED);
+        let spare = fd::raise_limit().saturating_sub(doors.len() + FDS_RESERVED);
         let has_udp = doors.iter().any(|door| matches!(door, Door::Udp(_)));
         let sessions = if has_udp { (spare / 4).clamp(1, udp::SESSIONS_MAX) } else { 0 };
         let connections = (spare - spare.min(sessions)) / FDS_PER_CONNECTION;
@@ -267,13 +267,6 @@ impl Forwarder {
         let reason = if self.tcp.is_full() { Pause::Full } else { Pause::Since(Instant::now()) };
         self.paused = (!accepting).then_some(reason);
     }
-}
-
-/// Raises the soft limit of descriptors to the hard one and gives it.
-fn descriptor_limit() -> usize {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
-    let limit = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

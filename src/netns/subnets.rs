@@ -64,6 +64,14 @@ pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 
+/// Whether a range is one that a network can have: none of its addresses means something else everywhere (RFC 6890).
+pub fn is_for_networks(subnet: &IpNet) -> bool {
+    // This host, loopback, multicast and what is reserved; loopback, IPv4 in another form, one link, multicast.
+    const OTHERS: [&str; 7] =
+        ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/96", "::ffff:0:0/96", "fe80::/10", "ff00::/8"];
+    !OTHERS.iter().filter_map(|text| text.parse().ok()).any(|other| overlap(subnet, &other))
+}
+
 /// The first IPv4 range that overlaps with none of these; `None` when there is none.
 pub fn free(used: &[IpNet]) -> Option<IpNet> {
     let step = 1 << (32 - PREFIX);

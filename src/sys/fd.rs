@@ -207,6 +207,14 @@ pub fn duplicate(raw: RawFd) -> nix::Result<OwnedFd> {
     Errno::result(unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 3) }).map(owned)
 }
 
+/// Raises this process's soft limit of descriptors to the hard one, and gives what it is then.
+pub fn raise_limit() -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    let limit = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,11 @@
 //! What a container, or a command that was killed, must not take from its account: kernel keys, room on the
 //! disk, other processes' time, the cgroup of whoever started it.
 
+use super::networks::{SLEEP, network, run_ok};
 use super::pause::own_cgroup;
 use super::ps::{IDLE, field, kill_monitor, start};
 use crate::common::{Layer, TestEnv, busybox, coracle_binary, eventually, skip, which};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -40,6 +42,39 @@ fn registrations_of_killed_processes_do_not_pile_up() {
         let pids = registered.filter_map(|entry| entry.file_name().into_string().ok());
         pids.filter(|pid| pid != "lock" && !lives(pid)).count() <= 1
     });
+}
+
+#[test]
+fn a_command_that_cannot_look_forgets_nobody() {
+    let env = TestEnv::new();
+    network(&env, &["back"]);
+    run_ok(&env, &["-d", "--name", "base", "--network", "back"], &SLEEP);
+    let registered = || {
+        let all = fs::read_dir(env.runroot().join("userns")).unwrap().flatten();
+        all.map(|entry| entry.file_name()).filter(|name| name != "lock").collect::<BTreeSet<_>>()
+    };
+    let before = registered();
+    assert_eq!(before.len(), 2, "the monitor and the keeper: {before:?}");
+    let under = |program: &str, args: &[&str]| {
+        let call = env.program(program).args(args).arg(coracle_binary());
+        let call = call.args(["--root".as_ref(), env.root().as_os_str()]);
+        let call = call.args(["--runroot".as_ref(), env.runroot().as_os_str()]);
+        // Whatever comes of it.
+        call.args(["run", "--rm", "--network=back", "--rootfs"]).arg(env.busybox_rootfs()).arg("true").run()
+    };
+    for limit in 5..40 {
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        under("sh", &["-c", &script]);
+        assert!(registered().is_superset(&before), "{limit} descriptors: {:?}", registered());
+    }
+    for sandbox in
+        [&["--user", "--map-current-user"][..], &["--user", "--map-current-user", "--pid", "--fork"]]
+    {
+        under("unshare", sandbox);
+        assert!(registered().is_superset(&before), "{sandbox:?}: {:?}", registered());
+    }
+    run_ok(&env, &["--rm", "--network", "back"], &["true"]);
+    env.coracle(["exec", "base", "true"]).ok();
 }
 
 /// A process beside the container that holds a write lease on a file and does not give it back.

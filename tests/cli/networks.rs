@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 
-const SLEEP: [&str; 2] = ["sleep", "1000"];
+pub(super) const SLEEP: [&str; 2] = ["sleep", "1000"];
 
 fn run(env: &TestEnv, options: &[&str], command: &[&str]) -> Output {
     env.coracle(["run"]).args(options).arg("--rootfs").arg(env.busybox_rootfs()).args(command).run()

@@ -221,6 +221,10 @@ fn asked(text: &str, gateway: Option<IpAddr>, range: Option<&String>) -> Result<
         ))
         .hint(format!("Give a range with a prefix of 1 to {most}, for example --subnet 10.92.0.0/24.")));
     }
+    if !subnets::is_for_networks(&subnet) {
+        return Err(wrong(format!("subnet {subnet} has addresses that no host can have"))
+            .hint("Choose a private range, for example --subnet 10.92.0.0/24, or --subnet fd00:92::/64."));
+    }
     let gateway = match gateway {
         Some(gateway) if !subnet.contains(&gateway) => {
             return Err(wrong(format!("gateway {gateway} not in subnet {subnet}"))
@@ -359,6 +363,15 @@ mod tests {
                 None,
                 None,
                 "subnet 10.92.0.0/31 has no room for a gateway and a container, or is everything",
+            ),
+            ("224.0.0.0/8", None, None, "subnet 224.0.0.0/8 has addresses that no host can have"),
+            ("126.0.0.0/7", None, None, "subnet 126.0.0.0/7 has addresses that no host can have"),
+            ("fe80::/64", None, None, "subnet fe80::/64 has addresses that no host can have"),
+            (
+                "::ffff:10.9.0.0/112",
+                None,
+                None,
+                "subnet ::ffff:10.9.0.0/112 has addresses that no host can have",
             ),
         ] {
             assert_eq!(subnet(text, gateway, range).unwrap_err().message(), want);

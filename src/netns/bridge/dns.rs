@@ -5,11 +5,13 @@
 //! is, but for its number: by UDP what came by UDP, in a stream what came in a stream, so that an answer which is too
 //! long for a datagram is asked for again by who wants it. A question is never given to two servers at once; who does not
 //! answer in time is followed by the next. Everything is bounded: questions under way, streams, and their time.
+//! When all is taken, the client that has the most makes room for another one.
 
 mod answer;
 mod asker;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod room;
 mod servers;
 mod stream;
 #[cfg(test)]
@@ -23,9 +25,11 @@ use super::token::Token;
 use answer::{Outcome, Outside, Way};
 use asker::Asker;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use room::{Room, gives_way};
 use servers::Servers;
 use std::collections::HashMap;
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use stream::Stream;
@@ -33,10 +37,6 @@ use upstream::{Asked, Question, Upstream};
 
 /// Longest question or answer in a datagram, in bytes.
 const DATAGRAM_MAX: usize = 65_535;
-/// Questions under way outside at once.
-const QUESTIONS_MAX: usize = 512;
-/// Streams at once.
-const STREAMS_MAX: usize = 128;
 /// How many datagrams of one socket are taken before others have their turn.
 const TURN: usize = 64;
 
@@ -65,6 +65,7 @@ pub(super) struct Resolver {
     dir: OwnedFd,
     questions: HashMap<u64, Question>,
     streams: HashMap<u64, Stream>,
+    room: Room,
     /// The number of the next question or stream.
     next: u64,
     turn: usize,
@@ -94,6 +95,7 @@ impl Resolver {
             dir,
             questions: HashMap::new(),
             streams: HashMap::new(),
+            room: Room::of_process(),
             next: 0,
             turn: 0,
             buffer: vec![0; DATAGRAM_MAX],
@@ -148,17 +150,31 @@ impl Resolver {
                     self.question(epoll, members, query, Way::Udp, Asker::Datagram(at, from));
                 }
                 Some(Door::Tcp(socket)) => {
-                    let Ok((client, _)) = socket.accept() else { return };
-                    if self.streams.len() >= STREAMS_MAX {
-                        continue;
-                    }
-                    let number = self.number();
-                    if let Ok(stream) = Stream::new(epoll, client, number) {
-                        self.streams.insert(number, stream);
+                    match socket.accept() {
+                        Ok((client, from)) => self.admit(epoll, client, from.ip().to_canonical()),
+                        Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                        // This client has gone, or there are no descriptors left: a stream's is the next one's.
+                        Err(_) => {
+                            let Some(oldest) = self.streams.keys().min() else { return };
+                            self.close(*oldest);
+                        }
                     }
                 }
                 None => return,
             }
+        }
+    }
+
+    /// A client wants to ask in a stream.
+    fn admit(&mut self, epoll: &Epoll, client: TcpStream, from: IpAddr) {
+        if self.streams.len() >= self.room.streams {
+            let held = self.streams.iter().map(|(number, stream)| (*number, stream.client()));
+            let Some(number) = gives_way(held, Some(from)) else { return };
+            self.close(number);
+        }
+        let number = self.number();
+        if let Ok(stream) = Stream::new(epoll, client, number) {
+            self.streams.insert(number, stream);
         }
     }
 
@@ -205,10 +221,7 @@ impl Resolver {
 
     fn question(&mut self, epoll: &Epoll, members: &Members, query: Vec<u8>, way: Way, asker: Asker) {
         self.turn = self.turn.wrapping_add(1);
-        let from = match asker {
-            Asker::Datagram(_, from) => Some(from.ip().to_canonical()),
-            Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
-        };
+        let from = self.client(asker);
         let others = from.map_or(&[][..], |from| members.others_of(from));
         let outside = match self.outside {
             true => Outside::Asked,
@@ -224,8 +237,12 @@ impl Resolver {
                     self.close(number);
                 }
             }
-            _ if self.questions.len() >= QUESTIONS_MAX => self.fail(epoll, asker, &query),
             unknown => {
+                if self.questions.len() >= self.room.questions {
+                    let held = self.questions.iter().map(|(number, one)| (*number, self.client(one.asker)));
+                    let Some(number) = gives_way(held, from) else { return self.fail(epoll, asker, &query) };
+                    self.give_up(epoll, number);
+                }
                 let number = self.number();
                 let (servers, otherwise) = match unknown {
                     Outcome::Nobodys(bytes) => (Vec::new(), Some(bytes)),
@@ -261,13 +278,25 @@ impl Resolver {
                 return;
             }
         }
-        if let Some(question) = self.questions.remove(&number) {
-            if let Some(bytes) = &question.otherwise {
-                return self.deliver(epoll, question.asker, bytes);
-            }
-            let mut query = question.bytes.clone();
-            question.restore_number(&mut query);
-            self.fail(epoll, question.asker, &query);
+        self.give_up(epoll, number);
+    }
+
+    /// Asks nobody any more.
+    fn give_up(&mut self, epoll: &Epoll, number: u64) {
+        let Some(question) = self.questions.remove(&number) else { return };
+        if let Some(bytes) = &question.otherwise {
+            return self.deliver(epoll, question.asker, bytes);
+        }
+        let mut query = question.bytes.clone();
+        question.restore_number(&mut query);
+        self.fail(epoll, question.asker, &query);
+    }
+
+    /// Who has asked.
+    fn client(&self, asker: Asker) -> Option<IpAddr> {
+        match asker {
+            Asker::Datagram(_, from) => Some(from.ip().to_canonical()),
+            Asker::Stream(number) => self.streams.get(&number).and_then(Stream::client),
         }
     }
 

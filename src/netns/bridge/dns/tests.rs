@@ -3,11 +3,13 @@
 use super::answer::{Outcome, Outside, Way, answer};
 use super::asker::Asker;
 use super::upstream::Question;
-use super::{DOMAIN, fuzzing};
+use super::{DOMAIN, Door, Resolver, fuzzing};
 use crate::netns::bridge::members::{Members, Wish};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use proptest::prelude::*;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, RCODE, TYPE};
+use std::net::UdpSocket;
 
 fn members(dns: bool) -> Members {
     fuzzing::members(dns).unwrap()
@@ -144,4 +146,32 @@ fn many_addresses_are_cut_for_a_datagram() {
     assert!(short.has_flags(simple_dns::PacketFlag::TRUNCATION) && !short.answers.is_empty());
     let Outcome::Reply(whole) = answer(&bytes, Way::Tcp, &members, Outside::Asked, 0) else { panic!() };
     assert_eq!(Packet::parse(&whole).unwrap().answers.len(), 100);
+}
+
+#[test]
+fn a_client_that_asks_without_end_does_not_keep_others_from_it() {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dir = std::fs::File::open("/").unwrap().into();
+    // Nobody is asked there, as no event is handled.
+    let servers = vec!["127.9.9.9".parse().unwrap()];
+    let mut resolver = Resolver::new(&epoll, vec![Door::Udp(socket)], true, servers, dir).unwrap();
+    let members = members(true);
+    let mut ask = |from: &str, count: usize| {
+        for _ in 0..count {
+            let asker = Asker::Datagram(0, from.parse().unwrap());
+            let query = query("silent.example.org", QTYPE::TYPE(TYPE::A));
+            resolver.question(&epoll, &members, query, Way::Udp, asker);
+        }
+        let of = |ip: &str| {
+            let askers = resolver.questions.values().map(|question| question.asker);
+            askers.filter(|a| matches!(a, Asker::Datagram(_, at) if at.ip().to_string() == ip)).count()
+        };
+        (of("127.0.0.1"), of("127.0.0.2"))
+    };
+    let (all, _) = ask("127.0.0.1:9", 2000);
+    assert!(all > 8);
+    assert_eq!(ask("127.0.0.2:9", 3), (all - 3, 3));
+    assert_eq!(ask("127.0.0.1:9", 50), (all - 3, 3));
+    assert_eq!(ask("127.0.0.2:9", all), (all / 2, all - all / 2), "each has its half");
 }
