@@ -81,10 +81,23 @@ pub struct Error {
     message: Box<str>,
     docker: Option<Box<str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
     excerpt: Option<Box<str>>,
     names_image: bool,
     of_client: bool,
+}
+
+/// A hint, and what it says where docker has no such option.
+#[derive(Debug)]
+struct Hint {
+    podman: String,
+    docker: Option<String>,
+}
+
+impl Hint {
+    fn dockers(&self) -> &str {
+        self.docker.as_ref().unwrap_or(&self.podman)
+    }
 }
 
 impl Error {
@@ -119,7 +132,14 @@ impl Error {
     /// Adds a hint: a sentence with a command to type.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(Hint { podman: hint.into(), docker: None });
+        self
+    }
+
+    /// Adds a hint that tells of an option which docker does not have, and what is said under docker's name.
+    #[must_use]
+    pub fn hint_by_name(mut self, podman: impl Into<String>, docker: impl Into<String>) -> Self {
+        self.hints.push(Hint { podman: podman.into(), docker: Some(docker.into()) });
         self
     }
 
@@ -172,7 +192,12 @@ impl Error {
 
     /// All hints, this failure's first, then those of the causes.
     pub fn hints(&self) -> Vec<&str> {
-        self.own_chain().flat_map(|own| own.hints.iter().map(String::as_str)).collect()
+        self.own_chain().flat_map(|own| own.hints.iter().map(|hint| hint.podman.as_str())).collect()
+    }
+
+    /// As [`Error::hints`], for one who has called docker.
+    pub fn dockers_hints(&self) -> Vec<&str> {
+        self.own_chain().flat_map(|own| &own.hints).map(Hint::dockers).collect()
     }
 
     /// The excerpts of files, this failure's first, then those of the causes.

@@ -31,6 +31,7 @@ pub use driver::{Driver, Helper, Tool};
 pub use listen::{Listener, listen};
 pub use mode::{AddressOptions, merge_networks, parse_network};
 pub use names::{dns_plan, parse_add_host};
+pub use program::says_of_its_version;
 pub use publish::{ExposedPort, check_publish, parse_expose, parse_publish, publish_exposed};
 pub use reach::Reach;
 

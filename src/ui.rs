@@ -63,7 +63,7 @@ fn write(error: &Error, beginning: &str) {
         text.push_str(excerpt);
     }
     if std::env::var_os(HINTS).is_none_or(|wanted| wanted != "0") {
-        for hint in error.hints() {
+        for hint in if docker() { error.dockers_hints() } else { error.hints() } {
             text.push_str(&format!("Hint: {}\n", commands_of(hint, identity().name())));
         }
     }

@@ -223,6 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn every_example_says_what_it_does() {
+        for (name, text) in PAGES {
+            for example in Page(text).examples() {
+                assert!(!example.about.is_empty(), "{name}: {}", example.command);
+            }
+        }
+    }
+
+    #[test]
     fn verbs_below_a_noun_share_pages() {
         assert_eq!(name(&["container", "run"]), "run");
         assert_eq!(name(&["container", "prune"]), "container-prune");

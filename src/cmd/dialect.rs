@@ -1,5 +1,6 @@
 //! The output dialect that the command line asks for.
 
+use crate::engine::networks::KeptFor;
 use crate::error::{Error, Result};
 use crate::text::time;
 use crate::ui::{self, Identity};
@@ -10,6 +11,11 @@ use chrono::{DateTime, Utc};
 /// Whose form documents have: docker's when this process is called by that name.
 pub(super) fn dialect() -> Dialect {
     if ui::docker() { Dialect::Docker } else { Dialect::Podman }
+}
+
+/// Which containers keep their networks from being removed.
+pub(super) fn networks_kept_for() -> KeptFor {
+    if ui::docker() { KeptFor::Running } else { KeptFor::All }
 }
 
 /// Whom this process stands for.

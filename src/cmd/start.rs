@@ -2,6 +2,7 @@
 
 use crate::cmd::options::attached::{self, Attaching};
 use crate::cmd::options::selection::SelectorArgs;
+use crate::container::Status;
 use crate::engine::containers::selector::StatusFilter;
 use crate::engine::containers::start;
 use crate::error::{Error, Kind, Result};
@@ -55,10 +56,13 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut chosen = args.which.narrowed(&store, StatusFilter::Ended)?;
     if !attach {
         let code = ui::each(chosen, |(name, found)| {
+            let found = found?;
+            // podman tells of what it has started only.
+            let has_run = found.status() == Status::Running && !ui::docker();
             // As in podman, what was to be run does not matter.
-            let started = start::start(&store, &found?, None).map_err(|e| e.of_kind(Kind::Runtime));
+            let started = start::start(&store, &found, None).map_err(|e| e.of_kind(Kind::Runtime));
             ui::warn(&started?.warnings);
-            Ok(Some(name))
+            Ok(Some(name).filter(|_| !has_run))
         })?;
         super::linger::warn(env);
         return Ok(code);

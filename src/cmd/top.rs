@@ -37,8 +37,10 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         store.containers().latest()?
     } else {
         let Some((name, rest)) = words.split_first() else {
-            return Err(phrases::nothing_named("container")
-                .hint("Give a name or id, or --latest for the newest; list them with: coracle ps"));
+            return Err(phrases::nothing_named("container").hint_by_name(
+                "Give a name or id, or --latest for the newest; list them with: coracle ps",
+                "Give a name or id; list them with: coracle ps",
+            ));
         };
         words = rest;
         store.containers().find(name)?

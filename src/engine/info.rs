@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::host::{self, Machine, Roots};
-use crate::netns::{pasta, slirp};
+use crate::netns::{pasta, says_of_its_version, slirp};
 use crate::plan::caps::DEFAULT;
 use crate::registry::{Places, Registries};
 use crate::storage::Store;
@@ -24,9 +24,9 @@ pub struct Info {
     /// Controllers that this account may use.
     pub cgroup_controllers: Vec<String>,
     /// slirp4netns, where it is installed.
-    pub slirp: Option<PathBuf>,
+    pub slirp: Option<Helper>,
     /// pasta, where it is installed.
-    pub pasta: Option<PathBuf>,
+    pub pasta: Option<Helper>,
     /// The default capabilities of containers.
     pub capabilities: String,
     /// How ids are mapped.
@@ -45,6 +45,21 @@ pub struct Info {
     pub disk: Option<(u64, u64)>,
     /// What is in the store, or why it cannot be opened.
     pub counts: Result<Counts>,
+}
+
+/// A program that connects containers.
+#[derive(Debug)]
+pub struct Helper {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says of its version, in one or more lines.
+    pub version: String,
+}
+
+impl Helper {
+    fn of(path: PathBuf) -> Helper {
+        Helper { version: says_of_its_version(&path), path }
+    }
 }
 
 /// How many there are.
@@ -75,8 +90,8 @@ pub fn info(roots: &Roots, store: Result<Store>) -> Info {
         kernel: host::kernel_release(),
         cgroup_version: host::cgroup_version(),
         cgroup_controllers: host::cgroup_controllers(),
-        slirp: slirp::find().ok(),
-        pasta: pasta::find().ok(),
+        slirp: slirp::find().ok().map(Helper::of),
+        pasta: pasta::find().ok().map(Helper::of),
         capabilities: DEFAULT.join(","),
         id_map: host::id_map(),
         program: std::env::current_exe().unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Networks that containers share: making and removing them, and which containers are on them.
 //!
-//! There is no reference count: a network is in use if a container's plan or settings name it. Networks are removed, and
+//! There is no reference count: a network is in use if a container's plan or settings name it, with docker while it runs. Networks are removed, and
 //! containers recorded, under the store's lock, so the two cannot race.
 
 mod attach;
@@ -13,5 +13,5 @@ mod update;
 pub use attach::{look_up, present};
 pub use connect::{can_reload, connect, disconnect, reload};
 pub use create::{NetworkRequest, create};
-pub use removal::{NetworkRemoval, remove_named, remove_unused, unused};
+pub use removal::{KeptFor, NetworkRemoval, remove_named, remove_unused, unused};
 pub use update::update;

@@ -13,16 +13,17 @@ use crate::storage::events::{Action, Event, Type};
 use crate::storage::volumes::{Users, Volume};
 use crate::storage::{Store, trash};
 
-/// Refuses conditions that images cannot meet (podman-image-prune(1), podman-system-prune(1)).
+/// Refuses conditions that not everything can meet (podman-system-prune(1)). `more` names further keys that the verb
+/// takes, for the hint.
 ///
 /// # Errors
 /// `Usage` for a key other than `label` and `until`.
-pub fn check_keys(filters: &[String]) -> Result<()> {
+pub fn check_keys(filters: &[String], more: &str) -> Result<()> {
     for text in filters {
         let key = text.split(['=', '!']).next().unwrap_or_default();
         if !matches!(key, "label" | "until") {
             return Err(phrases::unknown_filter(text, key)
-                .hint("Write label=KEY[=VALUE], label!=KEY[=VALUE] or until=TIME, for images alone also dangling=BOOL."));
+                .hint(format!("Write label=KEY[=VALUE], label!=KEY[=VALUE]{more} or until=TIME.")));
         }
     }
     Ok(())
@@ -101,6 +102,8 @@ pub struct PruneRequest {
     pub of_volumes: volumes::filter::Filters,
     /// Conditions that networks meet.
     pub of_networks: networks::filter::Filters,
+    /// Whose networks stay.
+    pub networks_of: networks::KeptFor,
 }
 
 /// What was removed.
@@ -137,6 +140,7 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
         of_images,
         of_volumes,
         of_networks,
+        networks_of,
     } = request;
     let (mut pruned, freed) = disk_usage::measured(store, |before| {
         trash::collect_leftovers(store)?;
@@ -152,7 +156,8 @@ pub fn everything(store: &Store, request: PruneRequest) -> Result<Pruned> {
             if volumes {
                 pruned.volumes = volumes::remove_unused(store, &unused_volumes(store, &of_volumes)?)?;
             }
-            pruned.networks = networks::remove_unused(store, &networks::unused(store, &of_networks)?)?;
+            let unused = networks::unused(store, &of_networks, networks_of)?;
+            pruned.networks = networks::remove_unused(store, &unused, networks_of)?;
             let lock = store.exclusive()?;
             pruned.images = store.images().prune(&lock, all_images, |listed| of_images.accepts(listed))?;
             if let Some(request) = build_cache {

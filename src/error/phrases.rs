@@ -116,19 +116,19 @@ phrases! {
     /// A container is on no network that others can be added to.
     not_a_bridge(mode: &str) Conflict,
         "{mode:?} is not supported: invalid network mode",
-        "container of network mode {mode} cannot be connected to networks";
+        "container has network mode {mode} and cannot be connected to networks";
     /// A container is on the network already.
-    already_connected(container: &str, network: &str) Conflict,
+    already_connected(container: &str, network: &str, dockers: &str) Conflict,
         "container {container} is already connected to network {network:?}: network is already connected",
-        "endpoint with name {container} already exists in network {network}";
+        "endpoint with name {container} already exists in network {dockers}";
     /// A container is not on the network.
-    not_connected(container: &str, network: &str) Conflict,
+    not_connected(container: &str, network: &str, dockers: &str) Conflict,
         "container {container} is not connected to network {network}",
-        "container {container} is not connected to network {network}";
+        "container {container} is not connected to network {dockers}";
     /// The network that every account has stays.
-    built_in_network_stays(name: &str) Usage,
+    built_in_network_stays(name: &str, dockers: &str) Network,
         "default network {name} cannot be removed",
-        "bridge is a pre-defined network and cannot be removed";
+        "{dockers} is a pre-defined network and cannot be removed";
     /// An address range is in use.
     subnet_used(subnet: &str) Usage,
         "subnet {subnet} is already used on the host or by another config",

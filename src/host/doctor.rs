@@ -30,6 +30,7 @@ pub fn examine(roots: &Roots) -> Vec<Check> {
     all.push(tun());
     all.push(fuse());
     all.push(devices::slirp4netns());
+    all.extend(devices::pasta());
     all.push(devices::ping());
     all.push(data_root(&roots.data));
     all.extend(roots.image_stores.iter().map(|store| disk::image_store(store)));

@@ -137,7 +137,7 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
             let address = format!("{}:{host_port}", host_address(port.host_ip));
             phrases::port_in_use(&port.to_string(), &address, protocol.as_str()).caused_by(errno).hint(
                 format!(
-                    "See who has it: ss -{}lnp 'sport = :{host_port}'. Or use another port: {another}.",
+                    "See who has it: ss -{}lnp 'sport = :{host_port}'. Or use another port, or any free one: -p {container_port}.",
                     if *protocol == Protocol::Tcp { 't' } else { 'u' }
                 ),
             )

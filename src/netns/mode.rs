@@ -31,7 +31,7 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         ("none", None) => Ok(NetworkMode::None),
         ("host", None) => Ok(NetworkMode::Host),
         ("private" | "default" | "", None) => Ok(NetworkMode::Private),
-        ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write --network none, host or private."),
+        ("none" | "host" | "private" | "default", Some(_)) => bad("this mode takes no options", "Write the mode alone, for example --network host. Options are for slirp4netns, pasta, bridge and names of networks."),
         ("container", Some(name)) if !name.is_empty() => Ok(NetworkMode::Container(name.to_owned())),
         ("ns", Some(path)) if path.starts_with('/') => Ok(NetworkMode::Ns(path.into())),
         ("container", _) => bad("the container is missing", "Name it, for example --network container:web."),
@@ -43,8 +43,9 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
         ("", _) => bad("the mode is missing", "Use --network slirp4netns (the default), host or none."),
         ("bridge", options) => attachment(BUILT_IN, options).map(|one| NetworkMode::Bridge(vec![one])),
         (names, None) => {
-            let all: Result<Vec<Attachment>> = names.split(',').map(|name| attachment(name, None)).collect();
-            all.map(NetworkMode::Bridge)
+            let name = |name| if name == "bridge" { BUILT_IN } else { name };
+            let all = names.split(',').map(|one| attachment(name(one), None));
+            all.collect::<Result<Vec<Attachment>>>().map(NetworkMode::Bridge)
         }
         (name, options) => attachment(name, options).map(|one| NetworkMode::Bridge(vec![one])),
     }
@@ -176,7 +177,7 @@ pub fn merge_networks(
         (_, Some((option, _))) => {
             return invalid(
                 format!("{option} can only be set for a single network"),
-                "Say it with the network: --network front:ip=10.89.0.9 --network back.",
+                "Give the address with the network: --network front:ip=10.89.0.9 --network back.",
             );
         }
         _ => {}
@@ -321,6 +322,7 @@ mod tests {
             assert_eq!(bridge(text)[0].network, "podman");
         }
         assert_eq!(bridge("front,back").len(), 2);
+        assert_eq!(bridge("bridge,back")[0].network, "podman");
         let all = bridge(
             "back:ip=10.89.0.9,ip6=fd01::9,mac=02:00:00:00:00:01,alias=db,alias=sql,interface_name=db0",
         );

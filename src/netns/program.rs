@@ -1,7 +1,7 @@
 //! What the programs of drivers have in common: how a forked process becomes one, and what it wrote before it failed.
 
 use crate::fork::{Doing, Failure, Step, What};
-use crate::sys::fd::cloexec_from;
+use crate::sys::fd::{cloexec_from, command};
 use crate::sys::process::default_signals;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,6 +19,12 @@ use std::path::Path;
 const LOG_MAX: i64 = 16 * 1024;
 /// How many of its last lines tell why it failed.
 const LINES: usize = 3;
+
+/// What a program says of its version; empty where it says nothing.
+pub fn says_of_its_version(program: &Path) -> String {
+    let asked = command(program).arg("--version").output();
+    asked.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default()
+}
 
 /// A program's standard error: a memory file that cannot grow, so that writes beyond its size fail instead of filling
 /// memory.

@@ -10,12 +10,12 @@
 pub(super) mod options;
 
 use super::driver::{Driver, Helper, Tool};
-use super::program::{Log, become_program, has_ended, leave_monitor, unready};
+use super::program::{Log, become_program, has_ended, leave_monitor, says_of_its_version, unready};
 use super::{HostResolver, Reach};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Child, Doing, Failure, Link, Step};
 use crate::spec::network::SlirpOptions;
-use crate::sys::fd::{close_all_but, command};
+use crate::sys::fd::close_all_but;
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -311,8 +311,7 @@ pub(super) fn tun_hint() -> &'static str {
 
 /// The program's version where it is older than 1.2, which has what we ask for.
 pub fn too_old(program: &Path) -> Option<(u32, u32)> {
-    let asked = command(program).arg("--version").output().ok()?;
-    version(&String::from_utf8_lossy(&asked.stdout)).filter(|found| *found < (1, 2))
+    version(&says_of_its_version(program)).filter(|found| *found < (1, 2))
 }
 
 /// Reads `slirp4netns version 1.2.0` from the first line.

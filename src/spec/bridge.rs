@@ -11,11 +11,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub const NETWORK_VERSION: u32 = 1;
 /// The name of the network that every account has.
 pub const BUILT_IN: &str = "podman";
+
+/// What docker calls the built-in network.
+pub const DOCKERS_BUILT_IN: &str = "bridge";
+
+/// The first address that a range such as 10.92.0.128/25 gives: the second one in it, as in podman, unless it is the only one.
+pub fn first_of_range(range: &IpNet) -> IpAddr {
+    match range.network() {
+        only if range.prefix_len() == range.max_prefix_len() => only,
+        IpAddr::V4(network) => Ipv4Addr::from_bits(network.to_bits() | 1).into(),
+        IpAddr::V6(network) => Ipv6Addr::from_bits(network.to_bits() | 1).into(),
+    }
+}
+
+/// What docker calls a network.
+pub fn dockers_name(network: &str) -> &str {
+    if network == BUILT_IN { DOCKERS_BUILT_IN } else { network }
+}
 /// Longest name of an interface, in bytes (netdevice(7)).
 pub const INTERFACE_MAX: usize = 15;
 /// Docker's option for whether a network's containers reach each other.
 pub const BETWEEN_CONTAINERS: &str = "com.docker.network.bridge.enable_icc";
-/// Bytes of the longest packet, if nothing else is said: nothing here is a wire.
+/// MTU in bytes, if nothing else is said: nothing here is a wire.
 pub const MTU: u32 = 65520;
 
 /// A network of the user's: a bridge in a network namespace of its own.
@@ -74,7 +91,7 @@ pub struct NetworkRoute {
 }
 
 impl UserNetwork {
-    /// Bytes of the longest packet (`-o mtu=`).
+    /// MTU in bytes (`-o mtu=`).
     pub fn mtu(&self) -> u32 {
         let given = self.options.get("mtu").or_else(|| self.options.get("com.docker.network.driver.mtu"));
         given.and_then(|mtu| mtu.parse().ok()).unwrap_or(MTU)

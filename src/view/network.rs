@@ -2,7 +2,9 @@
 
 use super::Dialect;
 use crate::image::Digest;
-use crate::spec::bridge::{AttachedAddress, BUILT_IN, Subnet, UserNetwork};
+use crate::spec::bridge::{
+    AttachedAddress, BUILT_IN, DOCKERS_BUILT_IN, Subnet, UserNetwork, dockers_name, first_of_range,
+};
 use crate::storage::networks::Member;
 use crate::text::{Differs, Document, Forms, time};
 use chrono::SecondsFormat;
@@ -13,8 +15,10 @@ use std::net::IpAddr;
 /// Docker's networks that are none of ours: what `--network` takes, and what docker says connects it.
 pub const MODES: [(&str, &str); 2] = [("host", "host"), ("none", "null")];
 
-/// Docker's name of the built-in network.
-pub const DOCKERS_BUILT_IN: &str = "bridge";
+/// Whether docker has a network of this name that is a mode of ours.
+pub fn is_mode(name: &str) -> bool {
+    MODES.iter().any(|(mode, _)| *mode == name)
+}
 
 /// Where templates see something else than podman's JSON shows.
 const PODMAN: [(&str, Differs); 9] = [
@@ -36,7 +40,7 @@ pub fn id(name: &str) -> String {
 
 /// What a network is called.
 pub fn name(network: &str, dialect: Dialect) -> &str {
-    if network == BUILT_IN && dialect == Dialect::Docker { DOCKERS_BUILT_IN } else { network }
+    if dialect == Dialect::Docker { dockers_name(network) } else { network }
 }
 
 /// What the user means by a network's name: docker's users call the built-in one otherwise.
@@ -229,10 +233,13 @@ fn docker(network: &UserNetwork, members: &[Member]) -> Value {
 fn range(first: IpAddr, last: IpAddr, subnet: &IpNet) -> String {
     let longest = if first.is_ipv4() { 32 } else { 128 };
     let fits = |prefix: &u8| {
-        IpNet::new(first, *prefix).is_ok_and(|range| range.network() == first && range.broadcast() == last)
+        // The first address of a range in this form is its network's.
+        IpNet::new(first, *prefix)
+            .is_ok_and(|range| first_of_range(&range) == first && range.broadcast() == last)
     };
     let prefix = (subnet.prefix_len()..=longest).find(fits);
-    prefix.map_or_else(|| format!("{first}-{last}"), |prefix| format!("{first}/{prefix}"))
+    let range = prefix.and_then(|prefix| IpNet::new(first, prefix).ok());
+    range.map_or_else(|| format!("{first}-{last}"), |range| range.trunc().to_string())
 }
 
 fn dockers_member(member: &Member) -> Value {
@@ -281,7 +288,8 @@ mod tests {
         let of = |first: &str, last: &str| {
             range(first.parse().unwrap(), last.parse().unwrap(), &"10.1.0.0/16".parse().unwrap())
         };
-        assert_eq!(of("10.1.2.0", "10.1.2.255"), "10.1.2.0/24");
+        assert_eq!(of("10.1.2.1", "10.1.2.255"), "10.1.2.0/24");
+        assert_eq!(of("10.1.2.7", "10.1.2.7"), "10.1.2.7/32");
         assert_eq!(of("10.1.2.1", "10.1.2.9"), "10.1.2.1-10.1.2.9");
     }
 }

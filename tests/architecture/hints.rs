@@ -50,6 +50,7 @@ const PRINTED: &[&str] = &[
     "Layer already exists",
     "Layers and times",
     "Less than",
+    "Limits (refused",
     "Linux {release}",
     "Live Restore",
     "Loaded image",

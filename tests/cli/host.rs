@@ -190,6 +190,23 @@ fn no_tun_no_fuse_no_slirp4netns_get_their_cures() {
 }
 
 #[test]
+fn programs_that_connect_containers_are_named_with_their_versions() {
+    let env = TestEnv::new();
+    let info = env.coracle(["info", "--format=json"]).ok().json();
+    for name in ["slirp4netns", "pasta"] {
+        let said = std::process::Command::new(name).arg("--version").output();
+        let Ok(said) = said else {
+            eprintln!("skipped: {name} is not installed");
+            continue;
+        };
+        let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        assert_eq!(info["host"][name]["version"], version.as_str(), "{info}");
+        let checks = info["checks"].as_array().unwrap();
+        assert!(checks.iter().any(|check| check["name"] == name && check["state"] == "ok"), "{info}");
+    }
+}
+
+#[test]
 fn an_old_slirp4netns_is_told_by_info_and_by_run() {
     let env = TestEnv::new();
     env.busybox_rootfs();

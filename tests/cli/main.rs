@@ -59,6 +59,8 @@ mod neighbours;
 mod network;
 mod networks;
 mod networks_attack;
+mod networks_docker;
+mod networks_hints;
 mod networks_live;
 mod networks_options;
 mod networks_records;

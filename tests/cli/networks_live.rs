@@ -140,7 +140,7 @@ fn docker_connects_to_its_bridge_in_its_own_words() {
     assert!(shown["bridge"]["IPAddress"].as_str().unwrap().starts_with("10.88."), "{shown}");
     docker(&env, &["network", "connect", "bridge", "web"])
         .fails(1)
-        .says("endpoint with name web already exists in network podman");
+        .says("endpoint with name web already exists in network bridge");
     docker(&env, &["network", "disconnect", "bridge", "web"]).ok();
     let told = docker(&env, &["events", "--since=1h", "--until=0s", "--filter=type=network"]).ok();
     assert!(told.stdout.contains("network disconnect") && told.stdout.contains("container="), "{told}");

@@ -29,7 +29,7 @@ fn a_network_is_created_listed_shown_and_removed() {
         shown["subnets"],
         json!([{
             "subnet": "198.51.100.0/24", "gateway": "198.51.100.1",
-            "lease_range": { "start_ip": "198.51.100.128", "end_ip": "198.51.100.255" },
+            "lease_range": { "start_ip": "198.51.100.129", "end_ip": "198.51.100.255" },
         }])
     );
     assert_eq!((&shown["options"]["mtu"], &shown["labels"]["job"]), (&json!("1400"), &json!("night")));

@@ -193,7 +193,7 @@ fn logs_of_a_pod_tell_whose_each_line_is() {
     }
     assert_eq!(pod(&env, &["logs", "--names", "p"]).lines(), ["a from a", "b from b"]);
     assert_eq!(pod(&env, &["logs", "-c", "b", "p"]).lines(), ["from b"]);
-    env.coracle(["pod", "logs", "-c", "nosuch", "p"]).fails(125).says("no such container");
+    env.coracle(["pod", "logs", "-c", "nosuch", "p"]).fails(125).says("container nosuch is not in pod p");
     run_ok(&env, &["--name", "apart"], &["true"]);
     env.coracle(["pod", "logs", "-c", "apart", "p"]).fails(125).says("is not in pod p");
     pod(&env, &["rm", "p"]);

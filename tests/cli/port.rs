@@ -56,6 +56,9 @@ fn who_shares_a_network_has_its_ports() {
     let lines = env.coracle(["port", "web"]).ok().lines();
     assert!(lines.len() == 2 && lines[0].starts_with("80/tcp -> 127.0.0.1:"), "{lines:?}");
     assert_eq!(env.coracle(["port", "-a"]).ok().lines().len(), 4);
+    let shown = env.coracle(["inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"]).ok().json();
+    let published = lines[0].trim_start_matches("80/tcp -> 127.0.0.1:");
+    assert_eq!(shown["80/tcp"][0]["HostPort"], published, "{shown}");
     // Docker tells each family.
     let dockers = docker(&env, &["port", "web", "53/udp"]).ok().lines();
     let port = lines[1].trim_start_matches("53/udp -> 0.0.0.0:");

@@ -78,7 +78,7 @@ fn several_are_started_and_running_ones_are_left_alone() {
     assert_eq!(status(&env, "a"), "created 0");
     assert_eq!(start_of(&env, &["a", "b"]).ok().lines(), ["a", "b"]);
     let pid = field(&env, "a", "{{.State.Pid}}");
-    assert_eq!(start_of(&env, &["a"]).ok().text(), "a");
+    assert_eq!(start_of(&env, &["a"]).ok().stdout, "");
     assert_eq!(field(&env, "a", "{{.State.Pid}}"), pid);
     assert_eq!(start_of(&env, &["--all"]).ok().lines().len(), 1);
     assert_eq!(status(&env, "c"), "running 0");

@@ -38,7 +38,7 @@ pub struct Args {
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let (dangling, others): (Vec<String>, Vec<String>) =
         args.filter.iter().cloned().partition(|text| text.starts_with("dangling="));
-    prune::check_keys(&others)?;
+    prune::check_keys(&others, ", dangling=BOOL")?;
     let store = crate::cmd::store(env)?;
     let filters = Filters::parse(&others, &store)?;
     let all = match dangling.last() {

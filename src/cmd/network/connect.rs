@@ -1,5 +1,6 @@
 //! `coracle network connect`.
 
+use crate::cmd::options::refused::{Never, because};
 use crate::engine::{containers, networks};
 use crate::error::Result;
 use crate::host::Env;
@@ -31,6 +32,21 @@ pub struct Args {
     /// Hardware address of the container's interface
     #[arg(long, value_name = "MAC")]
     pub mac_address: Option<MacAddress>,
+    /// Docker's: link to a container
+    #[arg(long, hide = true, value_name = "CONTAINER", value_parser = because(
+        "links between containers are a feature that docker has deprecated",
+        "Containers on one network find each other by name; give further names with --alias."))]
+    pub link: Vec<Never>,
+    /// Docker's: option of the driver for this container
+    #[arg(long, hide = true, value_name = "KEY=VALUE", value_parser = because(
+        "the driver bridge has no options for a single container",
+        "Give them to the network: coracle network create --opt KEY=VALUE NAME"))]
+    pub driver_opt: Vec<Never>,
+    /// Docker's: which network has the default route
+    #[arg(long, hide = true, value_name = "NUMBER", value_parser = because(
+        "the first of a container's networks with a way out has the default route",
+        "Name that network first: coracle run --network FIRST --network OTHER ..."))]
+    pub gw_priority: Option<Never>,
 }
 
 /// Connects a container to a network, at once where it runs.
@@ -40,7 +56,7 @@ pub struct Args {
 /// kind; an address that cannot be had.
 pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
-    let Args { network: name, container, alias, ip, ip6, mac_address: mac } = args;
+    let Args { network: name, container, alias, ip, ip6, mac_address: mac, .. } = args;
     let wanted = Attachment {
         network: network::meant(&name, crate::cmd::dialect()).to_owned(),
         ip,

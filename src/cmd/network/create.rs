@@ -1,10 +1,11 @@
 //! `coracle network create`.
 
+use crate::cmd::options::refused::{Accepted, Never, because, only};
 use crate::engine::networks::{self, NetworkRequest};
 use crate::error::{Error, Kind, Result};
 use crate::host::Env;
 use crate::plan::option_values::Pair;
-use crate::spec::bridge::NetworkRoute;
+use crate::spec::bridge::{BUILT_IN, NetworkRoute};
 use crate::ui;
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -59,9 +60,41 @@ pub struct Args {
     /// Docker's: containers can be attached in any case
     #[arg(long, hide = true)]
     pub attachable: bool,
-    /// Who gives out addresses: host-local
-    #[arg(long, hide = true, value_name = "DRIVER", value_parser = ["host-local", "default"])]
-    pub ipam_driver: Option<String>,
+    /// Who gives out addresses
+    #[arg(long, hide = true, value_name = "DRIVER", value_parser = only(&["host-local", "default"],
+        "addresses are given out by the network itself", "Leave it out, or write --ipam-driver host-local."))]
+    pub ipam_driver: Option<Accepted>,
+    /// Docker's: how far it reaches
+    #[arg(long, hide = true, value_name = "SCOPE", value_parser = only(&["local"],
+        "there is no cluster, so every network is local", "Leave it out, or write --scope local."))]
+    pub scope: Option<Accepted>,
+    /// Docker's: with IPv4
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = only(&["true", "1"], "a network has IPv4 unless it is given a range of IPv6 alone",
+                              "Give that range: coracle network create --subnet fd01::/64 NAME"))]
+    pub ipv4: Option<Accepted>,
+    /// Docker's: options of who gives out addresses
+    #[arg(long, hide = true, value_name = "KEY=VALUE", value_parser = because(
+        "addresses are given out by the network itself, which has no options",
+        "Choose them with --subnet, --gateway and --ip-range."))]
+    pub ipam_opt: Vec<Never>,
+    /// Docker's: addresses that no container gets
+    #[arg(long, hide = true, value_name = "NAME=IP", value_parser = because(
+        "single addresses cannot be kept free",
+        "Have containers get addresses of a part of the subnet: --ip-range 10.92.0.128/25."))]
+    pub aux_address: Vec<Never>,
+    /// Docker's: a network of a cluster
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = only(&["false", "0"], "there is no cluster", "Leave it out."))]
+    pub ingress: Option<Accepted>,
+    /// Docker's: only a description, for a cluster
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = only(&["false", "0"], "there is no cluster whose nodes could have the network", "Leave it out."))]
+    pub config_only: Option<Accepted>,
+    /// Docker's: a network that describes this one, in a cluster
+    #[arg(long, hide = true, value_name = "NETWORK", value_parser = because(
+        "there is no cluster whose nodes could have the network", "Give the options themselves."))]
+    pub config_from: Option<Never>,
 }
 
 /// `--route`.
@@ -116,9 +149,13 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
     let network = match (networks::create(&store, request), args.name) {
         (Err(e), Some(name)) if e.kind() == Kind::Conflict && args.ignore => store.networks().find(&name)?,
         (Err(e), Some(name)) if e.kind() == Kind::Conflict => {
-            return Err(e.hint(format!(
-                "Use the existing one with --ignore, or remove it: coracle network rm {name}"
-            )));
+            return Err(match name == BUILT_IN {
+                true => e.hint("Choose another name: this network is always there."),
+                false => e.hint_by_name(
+                    format!("Use the existing one with --ignore, or remove it: coracle network rm {name}"),
+                    format!("Choose another name, or remove it: coracle network rm {name}"),
+                ),
+            });
         }
         (made, _) => made?,
     };

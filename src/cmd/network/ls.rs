@@ -38,7 +38,11 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let dialect = crate::cmd::dialect();
     let filters = Filters::parse(&args.listing.filter)?;
     let mut networks = store.networks().list()?;
-    let users = if filters.ask_for_users() { Users::read(store.containers())? } else { Users::default() };
+    let users = if filters.ask_for_users() {
+        crate::cmd::dialect::networks_kept_for().users(&store)?
+    } else {
+        Users::default()
+    };
     networks.retain(|network| filters.hold(network, &users));
     let format = args.listing.format.as_deref();
     let json = rows::is_whole_json(format) && dialect == Dialect::Podman;

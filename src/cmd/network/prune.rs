@@ -25,7 +25,7 @@ pub struct Args {
 /// # Errors
 /// A wrong filter, or a network that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    prune::check_keys(&args.filter)?;
+    prune::check_keys(&args.filter, "")?;
     let filters = Filters::parse(&args.filter)?;
     let store = crate::cmd::store(env)?;
     let question = match ui::docker() {
@@ -39,8 +39,9 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     if !args.force && !ui::confirm(question)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let unused = networks::unused(&store, &filters)?;
-    let removed = networks::remove_unused(&store, &unused)?;
+    let kept = crate::cmd::dialect::networks_kept_for();
+    let unused = networks::unused(&store, &filters, kept)?;
+    let removed = networks::remove_unused(&store, &unused, kept)?;
     let text = match ui::docker() {
         true => pruned::list("Networks", &removed),
         false => removed.iter().map(|name| format!("{name}\n")).collect(),

@@ -17,10 +17,10 @@ pub struct Args {
     pub which: SelectorArgs,
 }
 
-/// Looks after the networks of running containers, and prints the containers' ids.
+/// Repairs the networks of running containers, and prints the containers' ids.
 ///
 /// # Errors
-/// A container that does not exist or run, or has no network that could be looked after.
+/// A container that does not exist or run, or has no network to repair.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     ui::each(args.which.chosen(&store, StatusFilter::Running)?, |(_, found)| {

@@ -2,7 +2,7 @@
 
 use crate::engine::containers;
 use crate::engine::networks::{self, NetworkRemoval};
-use crate::error::{Kind, Result};
+use crate::error::{Kind, Result, phrases};
 use crate::host::Env;
 use crate::ui;
 use crate::view::{Dialect, network};
@@ -32,10 +32,15 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let store = crate::cmd::store(env)?;
     // docker's --force ignores networks that do not exist, and removes no container.
     let force = args.force && crate::cmd::dialect() != Dialect::Docker;
-    let request = NetworkRemoval { force, time: args.time };
+    let request = NetworkRemoval { force, time: args.time, kept: crate::cmd::dialect::networks_kept_for() };
     let mut worst = ui::Worst::default();
     for text in &args.networks {
-        match networks::remove_named(&store, network::meant(text, crate::cmd::dialect()), request) {
+        let is_mode = crate::cmd::dialect() == Dialect::Docker && network::is_mode(text);
+        let removed = match is_mode {
+            true => Err(phrases::built_in_network_stays(text, text)),
+            false => networks::remove_named(&store, network::meant(text, crate::cmd::dialect()), request),
+        };
+        match removed {
             Ok(_) => ui::out(&format!("{text}\n"))?,
             Err(error) if error.kind() == Kind::NotFound && args.force => {}
             Err(error) => {

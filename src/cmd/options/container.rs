@@ -284,8 +284,8 @@ pub struct MountArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network", mut_args = switchable)]
 pub struct NetworkArgs {
-    /// Network: slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, container:NAME, ns:PATH, or the name of a network with options ip, ip6,
-    /// mac, alias, interface_name and accelerate (NAME:ip=IP,alias=NAME), which may be repeated
+    /// Network: private (the default), slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, container:NAME, ns:PATH, bridge or the name
+    /// of a network, with options ip, ip6, mac, alias, interface_name and accelerate (NAME:ip=IP,alias=NAME), which may be repeated
     #[arg(long, visible_alias = "net", value_name = "MODE", value_parser = netns::parse_network)]
     pub network: Vec<NetworkMode>,
     /// Where it is on its network.

@@ -17,6 +17,13 @@ pub struct PodArgs {
     pub pod_id_file: Option<PathBuf>,
 }
 
+impl PodArgs {
+    /// Whether the container is to be in a pod that is there.
+    pub fn is_given(&self) -> bool {
+        self.pod_id_file.is_some() || matches!(self.pod, Some(PodChoice::Named(_) | PodChoice::File(_)))
+    }
+}
+
 /// Reads `--pod`.
 ///
 /// # Errors

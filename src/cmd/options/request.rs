@@ -99,7 +99,7 @@ impl CreationArgs {
             ids,
             devices: Vec::new(),
             chroot_dirs: Vec::new(),
-            network: network(self.network)?,
+            network: network(self.network, self.pod.is_given())?,
             mounts: mounts(self.mounts, zone),
             secrets,
             files,
@@ -155,11 +155,22 @@ fn process(args: ProcessArgs, env: EnvRequest, command: Vec<String>) -> ProcessR
     }
 }
 
-fn network(args: NetworkArgs) -> Result<NetworkRequest> {
+/// In a pod, the network is the pod's unless the container has asked for another.
+fn network(args: NetworkArgs, in_pod: bool) -> Result<NetworkRequest> {
     for port in &args.expose {
         netns::parse_expose(port)?;
     }
     let PlaceArgs { ip, ip6, mac_address: mac, network_alias: aliases } = args.place;
+    if in_pod
+        && args.network.is_empty()
+        && (ip.is_some() || ip6.is_some() || mac.is_some() || !aliases.is_empty())
+    {
+        return Err(Error::new(
+            Kind::Usage,
+            "invalid config provided: networks must be defined when the pod is created: network cannot be configured when it is shared with a pod",
+        )
+        .hint("Give it to the pod when that is made: coracle pod create --network NAME --ip IP ..."));
+    }
     let (mode, mac) = netns::merge_networks(args.network, AddressOptions { ip, ip6, mac, aliases })?;
     Ok(NetworkRequest {
         mode,

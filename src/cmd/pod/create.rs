@@ -4,6 +4,7 @@ use super::infra::{self, InfraArgs};
 use crate::cmd::options::files;
 use crate::cmd::options::pulling::pulling;
 use crate::cmd::options::resources::ResourceArgs;
+use crate::cmd::options::switch::switchable;
 use crate::container::{Name, RestartPolicy};
 use crate::engine::pods::{self, PodRequest};
 use crate::error::{Error, Kind, Result};
@@ -12,13 +13,13 @@ use crate::plan::option_values::Pair;
 use crate::runtime::cgroup;
 use crate::spec::{ExitPolicy, PodNamespace};
 use crate::{host, ui};
-use clap::ArgAction;
+use clap::{Arg, ArgAction};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `pod create`.
 #[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true, mut_args = crate::cmd::options::switch::switchable)]
+#[command(disable_help_flag = true, mut_args = shown)]
 pub struct Args {
     /// Name of the pod
     #[arg(value_name = "NAME")]
@@ -71,6 +72,18 @@ pub struct Args {
     /// Print help
     #[arg(long, action = ArgAction::HelpShort)]
     pub help: Option<bool>,
+}
+
+/// Flags as everywhere; and what a pod cannot have is not offered as if it could.
+fn shown(arg: Arg) -> Arg {
+    let arg = switchable(arg);
+    match arg.get_help_heading() {
+        Some("Limits") if arg.get_id() != "cgroup_parent" => {
+            arg.help_heading("Limits (refused: a pod has no cgroup of its own)")
+        }
+        Some("Limits") => arg.help_heading("Lifecycle"),
+        _ => arg,
+    }
 }
 
 /// Makes a pod and prints its id.

@@ -56,15 +56,15 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
     let mut chosen: Vec<ContainerDir> = Vec::new();
     match &args.container {
         Some(container) => {
-            let found = store.containers().find(container)?;
-            if !listed.containers.iter().any(|one| one.id == *found.id()) {
-                return Err(Error::new(
-                    Kind::NotFound,
-                    format!("container {container} is not in pod {name}"),
-                )
-                .hint(format!("See what is in it: coracle pod inspect {name}")));
-            }
-            chosen.push(found);
+            let found = match store.containers().find(container) {
+                Err(e) if e.kind() == Kind::NotFound => None,
+                found => Some(found?),
+            };
+            let of_pod = |found: &ContainerDir| listed.containers.iter().any(|one| one.id == *found.id());
+            chosen.push(found.filter(of_pod).ok_or_else(|| {
+                Error::new(Kind::NotFound, format!("container {container} is not in pod {name}"))
+                    .hint(format!("See what is in it: coracle ps -a --filter pod={name}"))
+            })?);
         }
         None => {
             // The infra container writes nothing.

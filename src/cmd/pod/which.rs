@@ -106,7 +106,7 @@ impl WhichArgs {
         for file in files {
             match ignore {
                 true => names.extend(id_file::read_if_there(file)?),
-                false => names.push(id_file::read(file)?),
+                false => names.push(id_file::read_of_pod(file)?),
             }
         }
         Ok(names)

@@ -38,7 +38,7 @@ pub struct Args {
 /// # Errors
 /// A wrong filter; nobody to answer the question; something that cannot be removed.
 pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
-    prune::check_keys(&args.filter)?;
+    prune::check_keys(&args.filter, "")?;
     if args.external && (args.all || args.volumes || args.build || !args.filter.is_empty()) {
         return Err(Error::new(
             Kind::Usage,
@@ -69,6 +69,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
         of_images,
         of_volumes,
         of_networks,
+        networks_of: crate::cmd::dialect::networks_kept_for(),
     };
     let Pruned { pods, containers, volumes, networks, images, build_cache, freed } =
         prune::everything(&store, request)?;

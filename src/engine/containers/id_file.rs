@@ -86,6 +86,14 @@ pub fn read(path: &Path) -> Result<String> {
     first_line(path).context(Kind::Usage, || unread(path))
 }
 
+/// As [`read`], for a file with the id of a pod.
+///
+/// # Errors
+/// [`Kind::Usage`] when it cannot be read.
+pub fn read_of_pod(path: &Path) -> Result<String> {
+    first_line(path).context(Kind::Usage, || format!("reading pod ID file: open {}", path.display()))
+}
+
 /// As [`read`]; `None` when there is no such file.
 ///
 /// # Errors

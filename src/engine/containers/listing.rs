@@ -5,10 +5,10 @@
 
 use super::find::list;
 use super::selector::Filters;
-use crate::container::Status;
+use crate::container::{ContainerId, Status};
 use crate::error::Result;
 use crate::runtime::usage::written;
-use crate::spec::{ContainerSpec, PodNamespace};
+use crate::spec::{ContainerSpec, NetworkMode, PodNamespace};
 use crate::storage::Store;
 use crate::storage::containers::Summary;
 
@@ -145,12 +145,19 @@ fn name_pods(store: &Store, listed: &mut [Listed]) -> Result<()> {
         one.pod = Some((pod.name.to_string(), shares));
         if let Some(infra) = pod.infra.as_deref().filter(|infra| shares && !infra.network.ports.is_empty())
             && one.summary.ports.is_empty()
+            && is_in_network_of(store, &one.summary.id, &infra.id)
             && let Ok(infra) = store.containers().open(&infra.id)
         {
             one.summary.ports = infra.summary().ports;
         }
     }
     Ok(())
+}
+
+/// Whether a container of a pod has not asked for a network of its own.
+fn is_in_network_of(store: &Store, id: &ContainerId, infra: &ContainerId) -> bool {
+    let plan = store.containers().open(id).and_then(|dir| dir.spec());
+    plan.is_ok_and(|plan| plan.network.mode == NetworkMode::Container(infra.to_string()))
 }
 
 fn image_size(store: &Store, id: &str) -> Option<u64> {

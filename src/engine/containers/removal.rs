@@ -136,7 +136,7 @@ impl<'a> Remover<'a> {
                     first.id()
                 ),
             )
-            .hint(format!("Remove both: coracle rm --depend {name}")));
+            .hint(format!("Remove both, also if they run: coracle rm --depend -f {name}")));
         }
         for dependent in dependents {
             removed.extend(self.remove((dependent.id().to_string(), Ok(dependent)))?);

@@ -90,8 +90,10 @@ impl ContainerSelector<'_> {
             return Err(Error::new(Kind::Usage, message).hint("Give either names or one of the options."));
         }
         if !general && !named && !self.latest {
-            return Err(phrases::nothing_named("container")
-                .hint("Give a name or id, or --latest for the newest; list them with: coracle ps -a"));
+            return Err(phrases::nothing_named("container").hint_by_name(
+                "Give a name or id, or --latest for the newest; list them with: coracle ps -a",
+                "Give a name or id; list them with: coracle ps -a",
+            ));
         }
         if self.latest {
             let latest = store.containers().latest()?;

@@ -48,7 +48,7 @@ pub(super) fn check(attachment: &Attachment, network: &UserNetwork) -> Result<()
         if address == subnet.gateway || !is_for_hosts(&subnet.subnet, address) {
             return Err(wrong(
                 format!(
-                    "requested static ip {address} is the gateway's or not usable on network {}",
+                    "requested static ip {address} is the gateway's address or not usable on network {}",
                     network.name
                 ),
                 "Choose another address of the subnet.",

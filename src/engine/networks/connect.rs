@@ -14,7 +14,7 @@ use crate::fork::Failure;
 use crate::runtime::connection::Connection;
 use crate::runtime::launch::explain_network;
 use crate::spec::NetworkMode;
-use crate::spec::bridge::{Attachment, UserNetwork};
+use crate::spec::bridge::{Attachment, UserNetwork, dockers_name};
 use crate::storage::Store;
 use crate::storage::containers::ContainerDir;
 use crate::storage::events::{Action, Event};
@@ -67,7 +67,7 @@ pub fn disconnect(store: &Store, dir: &ContainerDir, network: &str, force: bool)
     };
     let before = remove(store, dir, |one| one.network == name)?;
     if before.is_none() && !is_there(dir, &name) {
-        return Err(phrases::not_connected(&dir.called(), &name)
+        return Err(phrases::not_connected(&dir.called(), &name, dockers_name(&name))
             .hint(format!("See its networks: coracle inspect {}", dir.called())));
     }
     failpoint::reach("network-disconnect.wished");
@@ -90,7 +90,7 @@ pub fn disconnect(store: &Store, dir: &ContainerDir, network: &str, force: bool)
     Ok(())
 }
 
-/// Looks after the networks of a running container: what serves them is started again where it has died, and what it is
+/// Repairs the networks of a running container: what serves them is started again where it has died, and what it is
 /// connected to is made what its settings say. It keeps its addresses.
 ///
 /// # Errors
@@ -115,17 +115,30 @@ pub fn reload(dir: &ContainerDir) -> Result<()> {
     fulfil(dir, None, true)
 }
 
-/// Whether [`reload`] finds something to look after.
+/// Whether [`reload`] finds something to repair.
 pub fn can_reload(dir: &ContainerDir) -> bool {
     dir.spec().is_ok_and(|spec| spec.network.mode.carries_ports())
 }
 
 fn refuse_other_modes(dir: &ContainerDir) -> Result<()> {
-    match dir.spec()?.network.mode {
-        NetworkMode::Bridge(_) => Ok(()),
-        mode => Err(phrases::not_a_bridge(&mode.to_string())
-            .hint("Networks can be added to containers made with one: coracle create --network bridge ...")),
-    }
+    let spec = dir.spec()?;
+    let mode = match spec.network.mode {
+        NetworkMode::Bridge(_) => return Ok(()),
+        mode => mode,
+    };
+    let in_pod = spec.pod.is_some_and(|pod| !pod.infra);
+    Err(phrases::not_a_bridge(&mode.to_string()).hint(match &mode {
+        NetworkMode::Container(id) if in_pod => {
+            let short = id.get(..12).unwrap_or(id);
+            format!("Its network is that of its pod, which the infra container has; connect that: coracle network connect NETWORK {short}")
+        }
+        NetworkMode::Container(id) => {
+            let short = id.get(..12).unwrap_or(id);
+            format!("Its network is that of another container; connect that: coracle network connect NETWORK {short}")
+        }
+        _ => "How a container's network works is chosen when it is made. Make it again on a network: \
+              coracle run --network bridge ..., or with the name of one".to_owned(),
+    }))
 }
 
 /// Adds a network to the settings; `false` when nothing has to be done, as podman has it for a container that never ran.
@@ -141,7 +154,7 @@ fn add(store: &Store, dir: &ContainerDir, wanted: &mut Attachment, network: &Use
                 wanted.clone_from(there);
                 Ok(true)
             } else {
-                Err(phrases::already_connected(&name, &network.name)
+                Err(phrases::already_connected(&name, &network.name, dockers_name(&network.name))
                     .hint(format!("See its networks: coracle inspect {name}")))
             };
             return;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result, phrases};
 use crate::netns::subnets;
 use crate::spec::bridge::{
-    BETWEEN_CONTAINERS, INTERFACE_MAX, NETWORK_VERSION, NetworkRoute, Subnet, UserNetwork,
+    BETWEEN_CONTAINERS, INTERFACE_MAX, NETWORK_VERSION, NetworkRoute, Subnet, UserNetwork, first_of_range,
 };
 use crate::storage::Store;
 use crate::storage::networks::Networks;
@@ -48,6 +48,8 @@ pub struct NetworkRequest {
 /// Words of `--network` that are no networks.
 const MODES: [&str; 10] =
     ["bridge", "host", "none", "container", "private", "slirp4netns", "pasta", "default", "ns", "pod"];
+/// Docker's option for what `--interface-name` gives.
+const INTERFACE_NAME: &str = "com.docker.network.bridge.name";
 /// Longest packet that the kernel's pairs of interfaces take, and the shortest that IPv4 does, in bytes.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
 /// The shortest that IPv6 does (RFC 8200).
@@ -68,6 +70,7 @@ pub fn create(store: &Store, request: NetworkRequest) -> Result<UserNetwork> {
         return Err(phrases::network_exists(name));
     }
     let unused = unused_name(&others);
+    let interface = request.interface.clone().or_else(|| request.options.get(INTERFACE_NAME).cloned());
     let subnets = ranges(&request, &others)?;
     let ipv6 = request.ipv6 || subnets.iter().any(|subnet| subnet.gateway.is_ipv6());
     let network = UserNetwork {
@@ -80,7 +83,7 @@ pub fn create(store: &Store, request: NetworkRequest) -> Result<UserNetwork> {
         internal: request.internal,
         dns: !request.disable_dns,
         dns_servers: request.dns,
-        interface: request.interface.unwrap_or(unused),
+        interface: interface.unwrap_or(unused),
         routes: request.routes,
         labels: request.labels,
         options: request.options,
@@ -117,7 +120,7 @@ fn check(request: &NetworkRequest) -> Result<()> {
             .hint("Choose another name."));
         }
     }
-    if let Some(name) = &request.interface {
+    if let Some(name) = request.interface.as_ref().or(request.options.get(INTERFACE_NAME)) {
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
         let is_name = (1..=INTERFACE_MAX).contains(&name.len()) && name.bytes().all(fits);
         if !is_name || matches!(name.as_str(), "." | ".." | "lo" | "tap0" | "all" | "default") {
@@ -135,7 +138,7 @@ fn check(request: &NetworkRequest) -> Result<()> {
 }
 
 fn options(request: &NetworkRequest) -> Result<()> {
-    let hint = "Options of the driver bridge are mtu, isolate, no_default_route and com.docker.network.bridge.enable_icc, for example -o mtu=1500.";
+    let hint = "Options of the driver bridge are mtu (or com.docker.network.driver.mtu), isolate, no_default_route, com.docker.network.bridge.enable_icc and com.docker.network.bridge.name, for example -o mtu=1500.";
     for (key, value) in &request.options {
         let is_right = match key.as_str() {
             "mtu" | "com.docker.network.driver.mtu" => {
@@ -144,6 +147,8 @@ fn options(request: &NetworkRequest) -> Result<()> {
             }
             "isolate" => value == "strict" || boolean(value).is_some(),
             "no_default_route" | BETWEEN_CONTAINERS => boolean(value).is_some(),
+            // Looked at with --interface-name.
+            INTERFACE_NAME => true,
             _ => return Err(wrong(format!("unsupported bridge network option {key}")).hint(hint)),
         };
         if !is_right {
@@ -248,7 +253,7 @@ fn lease_range(text: &str, subnet: &IpNet) -> Result<(IpAddr, IpAddr)> {
         }
         None => {
             let range = cidr(text)?;
-            (range.network(), range.broadcast())
+            (first_of_range(&range), range.broadcast())
         }
     };
     for (which, address) in [("start", first), ("end", last)] {
@@ -320,7 +325,9 @@ mod tests {
             (one.subnet.to_string(), one.gateway.to_string()),
             ("10.92.0.0/24".into(), "10.92.0.1".into())
         );
-        assert_eq!(one.range.unwrap().0.to_string(), "10.92.0.128");
+        assert_eq!(one.range.unwrap().0.to_string(), "10.92.0.129");
+        let single = subnet("10.92.0.0/24", None, Some("10.92.0.128/32")).unwrap().range.unwrap();
+        assert!(single.0 == single.1 && single.0.to_string() == "10.92.0.128");
         let six = subnet("fd01::/64", Some("fd01::9"), Some("fd01::10-fd01::20")).unwrap();
         assert_eq!(
             (six.gateway.to_string(), six.range.unwrap().1.to_string()),
@@ -337,7 +344,7 @@ mod tests {
                 "10.92.0.0/24",
                 None,
                 Some("10.93.0.0/25"),
-                "lease range start ip 10.93.0.0 not in subnet 10.92.0.0/24",
+                "lease range start ip 10.93.0.1 not in subnet 10.92.0.0/24",
             ),
             (
                 "10.92.0.0/25",

@@ -43,7 +43,10 @@ impl Filters {
                 "driver" => What::Driver(value.to_owned()),
                 "scope" => What::Scope(value.to_owned()),
                 "type" if matches!(value, "builtin" | "custom") => What::Type(value.to_owned()),
-                "type" => return Err(condition.wrong("a network's type is builtin or custom")),
+                "type" => {
+                    let condition = condition.hinting("Write type=builtin or type=custom.");
+                    return Err(condition.wrong("a network's type is builtin or custom"));
+                }
                 "label" => What::Label(condition.label()),
                 "label!" => What::NotLabel(condition.label()),
                 "dangling" => What::Dangling(condition.boolean()?),

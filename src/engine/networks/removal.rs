@@ -6,7 +6,7 @@ use crate::engine::containers;
 use crate::engine::pods::{self, PodRemoval};
 use crate::error::{Kind, Result, phrases};
 use crate::netns::bridge;
-use crate::spec::bridge::{BUILT_IN, UserNetwork};
+use crate::spec::bridge::{BUILT_IN, UserNetwork, dockers_name};
 use crate::storage::Store;
 use crate::storage::events::{Action, Event};
 use crate::storage::networks::Users;
@@ -18,6 +18,30 @@ pub struct NetworkRemoval {
     pub force: bool,
     /// With `force`: how many seconds they get before they are killed; negative is for ever.
     pub time: Option<i64>,
+    /// Whose networks stay.
+    pub kept: KeptFor,
+}
+
+/// Which containers keep their networks from being removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeptFor {
+    /// All of them, as with podman.
+    #[default]
+    All,
+    /// Those that run, as with docker. The others keep the name of a network that is gone, and do not start until there
+    /// is one of this name again.
+    Running,
+}
+
+impl KeptFor {
+    /// Who is on which network.
+    ///
+    /// # Errors
+    /// When the containers cannot be listed.
+    pub fn users(self, store: &Store) -> Result<Users> {
+        let users = Users::read(store.containers())?;
+        Ok(if self == KeptFor::Running { users.running(store.containers()) } else { users })
+    }
 }
 
 /// How often containers are removed that somebody makes meanwhile.
@@ -41,7 +65,7 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
         Err(e) => return Err(e),
     };
     if name == BUILT_IN {
-        return Err(phrases::built_in_network_stays(text)
+        return Err(phrases::built_in_network_stays(text, dockers_name(&name))
             .hint("It takes no space; remove the others: coracle network prune"));
     }
     // A container whose monitor died may be all that is on it.
@@ -51,7 +75,7 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
             let users = Users::read(store.containers())?;
             users.of(&name).iter().try_for_each(|id| remove_user(store, id, request.time))?;
         }
-        match remove(store, &name, &id) {
+        match remove(store, &name, &id, request.kept) {
             Err(e)
                 if e.kind() == Kind::Conflict
                     && request.force
@@ -59,7 +83,7 @@ pub fn remove_named(store: &Store, text: &str, request: NetworkRemoval) -> Resul
             other => return other.map(|()| name),
         }
     }
-    remove(store, &name, &id).map(|()| name)
+    remove(store, &name, &id, request.kept).map(|()| name)
 }
 
 /// Removes a container that is on a network; with an infra container, the pod.
@@ -74,9 +98,9 @@ fn remove_user(store: &Store, id: &ContainerId, seconds: Option<i64>) -> Result<
     }
 }
 
-fn remove(store: &Store, name: &str, id: &str) -> Result<()> {
+fn remove(store: &Store, name: &str, id: &str, kept: KeptFor) -> Result<()> {
     let _lock = store.exclusive()?;
-    let users = Users::read(store.containers())?;
+    let users = kept.users(store)?;
     match users.of(name) {
         [] => match users.unreadable.first() {
             Some(unreadable) => Err(unreadable.refusal(&format!("network {name}"))),
@@ -105,9 +129,9 @@ fn forget(store: &Store, id: &str) {
 ///
 /// # Errors
 /// When containers or networks cannot be listed.
-pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<UserNetwork>> {
+pub fn unused(store: &Store, filters: &Filters, kept: KeptFor) -> Result<Vec<UserNetwork>> {
     containers::settle_all(store)?;
-    let users = Users::read(store.containers())?;
+    let users = kept.users(store)?;
     users.warn();
     let mut unused = store.networks().list()?;
     unused.retain(|network| {
@@ -120,9 +144,9 @@ pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<UserNetwork>> {
 ///
 /// # Errors
 /// When one cannot be moved.
-pub fn remove_unused(store: &Store, networks: &[UserNetwork]) -> Result<Vec<String>> {
+pub fn remove_unused(store: &Store, networks: &[UserNetwork], kept: KeptFor) -> Result<Vec<String>> {
     let _lock = store.exclusive()?;
-    let users = Users::read(store.containers())?;
+    let users = kept.users(store)?;
     let mut removed = Vec::new();
     for network in networks.iter().filter(|network| users.is_free(&network.name)) {
         match store.networks().remove(&network.name.parse()?, &network.id) {

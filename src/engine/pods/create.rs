@@ -15,7 +15,7 @@ use crate::host::Caller;
 use crate::plan::caps::CapArg;
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::spec::pod::POD_VERSION;
-use crate::spec::{ExitPolicy, PodId, PodNamespace, PodPart, PodSpec, Resources};
+use crate::spec::{ExitPolicy, NetworkMode, PodId, PodNamespace, PodPart, PodSpec, Resources};
 use crate::storage::Store;
 use crate::storage::containers::{Containers, pod_name_in_use};
 use crate::storage::record::publish;
@@ -175,6 +175,10 @@ fn plan_infra(
 ) -> Result<Resolved> {
     let store = engine.store;
     let InfraRequest { name, mut request, image } = infra;
+    if matches!(request.network.mode, NetworkMode::Container(_)) {
+        return Err(Error::new(Kind::Usage, "pods presently do not support network mode container")
+            .hint("Put the containers on a network that both share: coracle pod create --network NAME ..."));
+    }
     let name = match name {
         Some(name) => name,
         None => format!("{}-infra", pod.id.short()).parse()?,

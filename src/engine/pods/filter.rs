@@ -6,6 +6,8 @@ use crate::error::Result;
 use crate::text::time::moment;
 use chrono::{DateTime, Utc};
 
+const STATUS: &str = "Write status= with created, running, paused, stopped, exited, degraded or dead.";
+const CONTAINER_STATUS: &str = "Write ctr-status= with created, running, paused, stopped, exited or unknown.";
 const HINT: &str = "Write key=value with one of the keys ctr-ids, ctr-names, ctr-number, ctr-status, id, name, label, \
     network, status or until.";
 
@@ -48,7 +50,10 @@ impl Filters {
                     "paused" => "paused",
                     "stopped" | "exited" => "exited",
                     "unknown" => "unknown",
-                    _ => return Err(condition.wrong(format_args!("{value} is not a valid status"))),
+                    _ => {
+                        let condition = condition.hinting(CONTAINER_STATUS);
+                        return Err(condition.wrong(format_args!("{value} is not a valid status")));
+                    }
                 }),
                 "id" => What::Id(value.to_owned()),
                 "name" => What::Name(condition.pattern()?),
@@ -59,7 +64,10 @@ impl Filters {
                     "stopped" | "running" | "paused" | "exited" | "dead" | "created" | "degraded" => {
                         What::Status(value.to_owned())
                     }
-                    _ => return Err(condition.wrong(format_args!("{value} is not a valid pod status"))),
+                    _ => {
+                        let condition = condition.hinting(STATUS);
+                        return Err(condition.wrong(format_args!("{value} is not a valid pod status")));
+                    }
                 },
                 "until" => What::Until(moment(value)?),
                 _ => return Err(condition.unknown_key()),

@@ -55,7 +55,7 @@ pub(in crate::engine) enum Joining {
 pub(in crate::engine) fn choose(store: &Store, wish: &PodWish, request: &mut Request) -> Result<Joining> {
     let name = match &wish.pod {
         PodChoice::Named(name) => name.clone(),
-        PodChoice::File(path) => id_file::read(path)?,
+        PodChoice::File(path) => id_file::read_of_pod(path)?,
         PodChoice::New(name) => {
             let network = std::mem::take(&mut request.network);
             let mut infra = Request { network, files: request.files, ..Request::default() };

@@ -14,7 +14,7 @@ pub struct ListedPod {
     pub spec: PodSpec,
     /// Its containers, the infra container last.
     pub containers: Vec<Summary>,
-    /// How it stands.
+    /// Its state.
     pub state: PodState,
 }
 

@@ -1,8 +1,8 @@
-//! How a pod stands.
+//! The states of pods.
 
 use crate::container::Status;
 
-/// How a pod stands, by podman's words; never stored.
+/// The state of a pod, in podman's words; never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PodState {
     /// None of its containers has run, or it has none.

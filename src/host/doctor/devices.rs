@@ -69,6 +69,12 @@ pub(super) fn ping() -> Check {
     )
 }
 
+/// The check `pasta`: whether it is there matters to those who want it.
+pub(super) fn pasta() -> Option<Check> {
+    let path = pasta::find().ok()?;
+    Some(Check::ok(pasta::NAME, path.display().to_string()))
+}
+
 /// The check `slirp4netns`.
 pub(super) fn slirp4netns() -> Check {
     let without = "containers have only --network none or host";

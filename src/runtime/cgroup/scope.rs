@@ -56,7 +56,7 @@ pub(super) fn ask_for_scope(
 }
 
 pub(super) fn not_ours(parent: &str, why: String) -> Error {
-    Error::new(Kind::Host, format!("this account cannot create a cgroup in {parent}, which freezing needs"))
+    Error::new(Kind::Host, format!("pausing needs a cgroup, and this account cannot create one in {parent}"))
         .caused_by(why)
         .hint("Start the container in a cgroup of your own: systemd-run --user --scope -p Delegate=yes coracle run ...")
 }

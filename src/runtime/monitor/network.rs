@@ -252,6 +252,10 @@ pub(super) fn wanted(context: &MonitorContext<'_>) -> Result<Vec<(Wish, String)>
     let mut names = vec![context.dir.name_given(plan).to_string(), plan.id.short().to_owned()];
     // What it calls itself, unless that is only its id.
     names.push(plan.hostname.clone());
+    // What holds the network of a pod has the pod's name, too.
+    let pod = plan.pod.as_ref().filter(|pod| pod.infra);
+    let pod = pod.and_then(|pod| context.store.pods().get(&pod.id).ok()?).map(|pod| pod.name.to_string());
+    names.extend(pod.filter(|name| *name != plan.hostname));
     let wish = |(at, attachment): (usize, &Attachment)| {
         let wish = Wish {
             container: plan.id.clone(),

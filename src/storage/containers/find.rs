@@ -2,7 +2,9 @@
 
 use super::{ContainerDir, Containers, not_found, words};
 use crate::container::{ContainerId, ContainerName, Name};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, phrases};
+use crate::spec::PodId;
+use crate::storage::pod_place;
 
 impl Containers {
     /// Finds a container by full id, name or unique beginning of an id, in this order; a slash in front is passed over.
@@ -26,6 +28,8 @@ impl Containers {
         let mut matching = if hex { self.ids()? } else { Vec::new() };
         matching.retain(|id| id.as_str().starts_with(text));
         match matching.as_slice() {
+            [] if self.is_pod(text) => Err(phrases::no_container(typed)
+                .hint(format!("It is a pod. See its containers: coracle ps -a --filter pod={text}; what can be done with pods: coracle pod --help"))),
             [] => Err(not_found(typed)),
             [id] => self.open(id),
             several => Err(Error::new(
@@ -34,6 +38,13 @@ impl Containers {
             )
             .hint("Give more digits; list them with: coracle ps -a --no-trunc")),
         }
+    }
+
+    /// Whether it is the name of a pod, or its id.
+    fn is_pod(&self, text: &str) -> bool {
+        let id = text.parse::<PodId>().ok();
+        id.is_some_and(|id| pod_place::is_there(&self.data, &id).unwrap_or(false))
+            || text.parse::<Name>().is_ok_and(|name| self.is_name_of_pod(&name).unwrap_or(false))
     }
 
     /// A random name that no container has at the moment; [`Containers::create`] decides.

@@ -308,7 +308,10 @@ pub fn pod_name_in_use(doing: &str, name: &Name) -> Error {
 /// The refusal of a name that another container has.
 pub fn name_in_use(name: &Name, holder: Option<&ContainerId>) -> Error {
     let holder = holder.map_or("another container", ContainerId::as_str);
-    phrases::name_in_use(name.as_str(), holder).hint(format!(
-        "Remove that container: coracle rm -f {name}; run and create can let the new one take its place: --replace"
-    ))
+    phrases::name_in_use(name.as_str(), holder).hint_by_name(
+        format!(
+            "Remove that container: coracle rm -f {name}; run and create can let the new one take its place: --replace"
+        ),
+        format!("Remove that container: coracle rm -f {name}; or rename it: coracle rename {name} NAME"),
+    )
 }

@@ -51,6 +51,15 @@ impl Users {
         Ok(Users { known, unreadable: specs.unreadable })
     }
 
+    /// Leaves out the containers that do not run: with docker, a network belongs to those that do.
+    #[must_use]
+    pub fn running(mut self, containers: &Containers) -> Users {
+        for ids in self.known.values_mut() {
+            ids.retain(|id| containers.open(id).is_ok_and(|dir| dir.status().is_active()));
+        }
+        self
+    }
+
     /// The containers that are on this network when they run.
     pub fn of(&self, network: &str) -> &[ContainerId] {
         self.known.get(network).map_or(&[], Vec::as_slice)

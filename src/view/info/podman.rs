@@ -67,8 +67,8 @@ struct Host<'a> {
     runtime_info: Map<String, Value>,
     service_is_remote: bool,
     security: Security<'a>,
-    slirp4netns: Helper,
-    pasta: Helper,
+    slirp4netns: Helper<'a>,
+    pasta: Helper<'a>,
     swap_free: u64,
     swap_total: u64,
     uptime: String,
@@ -93,10 +93,10 @@ struct Runtime {
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Helper {
+struct Helper<'a> {
     executable: String,
     package: &'static str,
-    version: &'static str,
+    version: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -253,12 +253,14 @@ fn host(info: &Info) -> Host<'_> {
             selinux_enabled: false,
         },
         slirp4netns: Helper {
-            executable: info.slirp.as_deref().map(text).unwrap_or_default(),
-            ..Helper::default()
+            executable: info.slirp.as_ref().map(|slirp| text(&slirp.path)).unwrap_or_default(),
+            version: info.slirp.as_ref().map(|slirp| slirp.version.as_str()).unwrap_or_default(),
+            package: "",
         },
         pasta: Helper {
-            executable: info.pasta.as_deref().map(text).unwrap_or_default(),
-            ..Helper::default()
+            executable: info.pasta.as_ref().map(|pasta| text(&pasta.path)).unwrap_or_default(),
+            version: info.pasta.as_ref().map(|pasta| pasta.version.as_str()).unwrap_or_default(),
+            package: "",
         },
         swap_free: machine.swap_free,
         swap_total: machine.swap_total,

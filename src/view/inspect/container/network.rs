@@ -4,7 +4,7 @@ use super::facts::Facts;
 use crate::container::ContainerId;
 use crate::error::Result;
 use crate::runtime::link::{self, Link};
-use crate::spec::bridge::BUILT_IN;
+use crate::spec::bridge::{BUILT_IN, DOCKERS_BUILT_IN};
 use crate::spec::{Attached, Attachment, ContainerSpec, NetworkMode};
 use crate::storage::containers::PortRecord;
 use crate::text::Differs;
@@ -213,7 +213,7 @@ fn endpoint(
 
 /// The id of a network that has no record.
 fn built_in_id(name: &str) -> String {
-    network::id(if name == network::DOCKERS_BUILT_IN { BUILT_IN } else { name })
+    network::id(if name == DOCKERS_BUILT_IN { BUILT_IN } else { name })
 }
 
 /// What the kernel says of the interface.
