@@ -94,6 +94,7 @@ impl Relay<'_> {
             }
             if shrink_at.is_some_and(|at| Instant::now() >= at) {
                 shrink_at = None;
+                self.buffer = Vec::new();
                 process::shrink();
             }
             if kill_at.is_some_and(|at| Instant::now() >= at) {

@@ -148,8 +148,8 @@ pub fn start_time(pid: Pid) -> std::io::Result<u64> {
         .ok_or_else(|| std::io::Error::other("malformed stat line"))
 }
 
-/// Gives back memory that was needed to start and is not needed to wait: free heap pages, and our own
-/// program's pages, which come back from the page cache when they are run again.
+/// Gives back memory that was needed to start and is not needed to wait: free heap pages, what is left of a deeper
+/// stack, and our own program's pages, which come back from the page cache when they are run again.
 ///
 /// Only the read-only segments from the start of the program to the end of its code are let go: what
 /// follows them was written to by the loader and would be lost (madvise(2), `MADV_DONTNEED`).
@@ -166,6 +166,7 @@ pub fn shrink() {
     if !page.is_power_of_two() {
         return;
     }
+    shrink_stack(page);
     let start = (&raw const __executable_start).addr().next_multiple_of(page);
     let end = (&raw const etext).addr() / page * page;
     if let Some(length) = end.checked_sub(start) {
@@ -176,6 +177,25 @@ pub fn shrink() {
             libc::madvise(start, length, libc::MADV_NOHUGEPAGE);
             libc::madvise(start, length, libc::MADV_DONTNEED);
         }
+    }
+}
+
+/// Gives back the first thread's stack below the part that is in use.
+fn shrink_stack(page: usize) {
+    /// What calls from here, and signals, may need.
+    const ROOM: usize = 32 << 10;
+    /// No further down than the kernel keeps from being mapped below a stack (`stack_guard_gap`, 1 MiB).
+    const DEPTH: usize = 512 << 10;
+    if nix::unistd::gettid() != nix::unistd::getpid() {
+        return;
+    }
+    let here = 0u8;
+    let end = (&raw const here).addr().saturating_sub(ROOM) / page * page;
+    let start = std::ptr::with_exposed_provenance_mut(end.saturating_sub(DEPTH));
+    // SAFETY: nothing below the stack pointer is in use but what ROOM leaves, and whatever is mapped there is the stack.
+    // It may not reach so far down, which is an error after what there is has been done (madvise(2), ENOMEM).
+    unsafe {
+        libc::madvise(start, DEPTH, libc::MADV_DONTNEED);
     }
 }
 

@@ -22,7 +22,7 @@ use super::token::Token;
 use super::uplink::Uplink;
 use crate::fork::{Doing, Failure, Link};
 use crate::spec::bridge::UserNetwork;
-use crate::sys::random;
+use crate::sys::{process, random};
 use crate::userns;
 use nix::errno::Errno;
 use nix::fcntl::FlockArg;
@@ -44,6 +44,8 @@ use std::time::{Duration, Instant};
 const EVENTS_MAX: usize = 64;
 /// How long it waits for the next member.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long nothing has happened when it gives back memory.
+const SETTLED: Duration = Duration::from_millis(500);
 /// How long members of a keeper that was killed have to come again.
 const RETURN: Duration = Duration::from_secs(10);
 
@@ -105,6 +107,8 @@ struct Keeper {
     empty: Option<Instant>,
     /// When who had an address before is not waited for any more.
     returned: Option<Instant>,
+    /// When memory is given back that only work needs.
+    shrinks: Option<Instant>,
 }
 
 impl Keeper {
@@ -146,6 +150,7 @@ impl Keeper {
             next: 1,
             empty: Some(Instant::now()),
             returned: existed.then(|| Instant::now() + RETURN),
+            shrinks: Some(Instant::now() + SETTLED),
         };
         match program.filter(|_| !network.internal) {
             Some(program) => {
@@ -177,6 +182,12 @@ impl Keeper {
             }
             let now = Instant::now();
             self.resolver.expire(&self.epoll, now);
+            if count > 0 {
+                self.shrinks = Some(now + SETTLED);
+            } else if self.shrinks.is_some_and(|at| at <= now) {
+                self.shrinks = None;
+                process::shrink();
+            }
             if self.returned.is_some_and(|until| until <= now) {
                 self.returned = None;
                 for address in self.members.end_reservations() {
@@ -187,7 +198,7 @@ impl Keeper {
     }
 
     fn patience(&self, now: Instant) -> Option<Duration> {
-        let own = [self.empty.map(|since| since + GRACE), self.returned];
+        let own = [self.empty.map(|since| since + GRACE), self.returned, self.shrinks];
         let own = own.into_iter().flatten().map(|until| until.saturating_duration_since(now));
         own.chain(self.resolver.patience(now)).min()
     }

@@ -48,6 +48,7 @@ pub struct Relay<'a> {
     /// The terminal's far side: while it is open, a payload that closes the terminal can open it again.
     pub(super) far_side: Option<OwnedFd>,
     pub(super) sink: Sink<'a>,
+    /// For output that comes; empty while none does.
     pub(super) buffer: Vec<u8>,
     pub(super) told_to_stop: bool,
     pub(super) restart: bool,
@@ -86,7 +87,7 @@ impl<'a> Relay<'a> {
             listener,
             far_side,
             sink,
-            buffer: vec![0; CONTENT_MAX],
+            buffer: Vec::new(),
             told_to_stop: false,
             restart: false,
             notify: None,
@@ -189,6 +190,7 @@ impl<'a> Relay<'a> {
             _ => &mut self.streams.terminal,
         };
         let Some(fd) = slot else { return 0 };
+        self.buffer.resize(CONTENT_MAX, 0);
         let length = match read(&*fd, &mut self.buffer) {
             Err(Errno::EAGAIN | Errno::EINTR) => return 0,
             // EIO: nobody has the terminal open any more.

@@ -78,7 +78,8 @@ impl Writer {
             files,
             torn: last != *b"\n",
             mid_line: false,
-            block: Vec::with_capacity(BLOCK + 256),
+            // Most containers that live long say little.
+            block: Vec::new(),
             block_mid_line: false,
             begun: [Vec::new(), Vec::new()],
         })
