@@ -41,15 +41,20 @@ pub struct Engine<'a> {
     pub daemon: Option<&'a Path>,
     /// The network of containers that ask for none in particular, where the configuration names one.
     pub network: Option<&'a NetworkMode>,
+    /// Whether connections of containers are made in the host's network where nothing else is said.
+    pub accelerate: bool,
     /// Asks somebody which image a short name means; `None` where there is nobody.
     pub choose: Option<Choose>,
 }
 
 impl Engine<'_> {
-    /// Puts what is usual here in place of a wish for no network in particular.
+    /// Puts what is usual here in place of what a wish for a network leaves open.
     fn settle_network(&self, mode: &mut NetworkMode) {
         if *mode == NetworkMode::Private {
             *mode = netns::usual(self.network);
+        }
+        if self.accelerate {
+            mode.accelerate();
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Env {
     pub compression: Option<(LayerCompression, Option<i32>)>,
     /// The network of containers that ask for none in particular, where the configuration names one.
     pub network: Option<NetworkMode>,
+    /// Whether the configuration has connections of containers made in the host's network.
+    pub accelerate: bool,
 }
 
 impl Env {
@@ -61,9 +63,10 @@ impl Env {
         options.accepted.check()?;
         let compression = settings.compression_format.map(|format| (format, settings.compression_level));
         let network = settings.network.clone();
+        let accelerate = settings.accelerate.unwrap_or(false);
         let roots = Roots::find(options, settings, base.as_ref())?;
         log::debug!("data root {}, volatile state {}", roots.data.display(), roots.runtime.display());
-        Ok(Env { roots, compression, network })
+        Ok(Env { roots, compression, network, accelerate })
     }
 }
 

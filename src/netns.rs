@@ -23,6 +23,7 @@ mod publish;
 mod reach;
 pub mod slirp;
 pub mod subnets;
+pub mod swap;
 
 pub use attempts::Attempts;
 pub use choice::{driver, usual};

@@ -4,6 +4,7 @@
 //! descriptors, never raw numbers, and returns `nix::Result`.
 #![allow(unsafe_code, reason = "the one room for system calls that no library wraps")]
 
+pub mod calls;
 pub mod caps;
 pub mod dir;
 pub mod fd;
@@ -16,5 +17,6 @@ pub mod pty;
 pub mod random;
 pub mod read;
 pub mod seccomp;
+pub mod sockets;
 pub mod volume;
 pub mod xattr;

@@ -68,6 +68,36 @@ pub(crate) fn published_port(bench: &Bench) -> Row {
     }
 }
 
+pub(crate) fn way_out(bench: &Bench) -> Row {
+    let host =
+        coracle::netns::host_address().expect("an address of this machine that is not loopback").to_string();
+    let port = crate::common::free_port().to_string();
+    let mut server = Command::new("iperf3");
+    server.args(["-s", "-p", &port]);
+    let mut server = crate::common::spawn_with_us(server).unwrap();
+    let client = ["iperf3", "-c", &host, "-t", "4", "-J", "-p", &port];
+    let inside = |call: Call| {
+        let call = call.args(["--rm", "--pull=never"]).args(HOSTS).args([IMAGE]);
+        call.args(["/usr/bin/iperf3"]).args(&client[1..]).into_command()
+    };
+    let ours = || inside(bench.coracle(["run", "--network=slirp4netns:accelerate"]));
+    let podman = bench.podman();
+    let [ours, peer, floor] = in_turns(
+        3,
+        [&mut || gigabits(ours), &mut || gigabits(|| inside(podman.call(["run"]))), &mut || {
+            gigabits(|| {
+                let mut bare = Command::new(client[0]);
+                bare.args(&client[1..]);
+                bare
+            })
+        }],
+    );
+    let _ = server.kill();
+    let _ = server.wait();
+    let (floor, target) = (Some(("the host itself", floor)), ">= 0.8 x the host itself");
+    Row { unit: "Gbit/s", ours, peer: Some(peer), floor, target }
+}
+
 /// Gbit/s that the receiver saw in four seconds.
 fn iperf(port: u16) -> f64 {
     gigabits(|| {

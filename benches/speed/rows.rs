@@ -16,7 +16,7 @@ use std::time::Instant;
 
 type Measure = fn(&Bench) -> Row;
 
-pub(crate) const ROWS: [(&str, Measure); 48] = [
+pub(crate) const ROWS: [(&str, Measure); 49] = [
     ("`--version`", version),
     ("`--help`", help),
     ("`run --rm --network=none busybox true`, cached", run_cached),
@@ -43,6 +43,7 @@ pub(crate) const ROWS: [(&str, Measure); 48] = [
     ("a published port, iperf3", network::published_port),
     ("one byte there and back through a published port", network::ping_pong),
     ("connections per second through a published port", network::connections),
+    ("out of an accelerated container, iperf3", network::way_out),
     ("two containers on a network, iperf3", network::between),
     ("the first container on a network, until its payload's first byte", network::first),
     ("`run --rm` on a network that is in use", network::next),

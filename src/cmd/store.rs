@@ -18,5 +18,6 @@ pub(super) fn store(env: &Env) -> Result<Store> {
 pub(super) fn engine<'a>(store: &'a Store, env: &'a Env) -> Engine<'a> {
     let (docker, daemon) = (env.roots.docker.as_deref(), env.roots.daemon.as_deref());
     let choose = ui::can_choose().then_some(ui::choose_image as _);
-    Engine { store, config: &env.roots.config, docker, daemon, network: env.network.as_ref(), choose }
+    let network = env.network.as_ref();
+    Engine { store, config: &env.roots.config, docker, daemon, network, accelerate: env.accelerate, choose }
 }

@@ -13,6 +13,7 @@
 //! compression_format = "zstd"
 //! compression_level = 3
 //! network = "pasta"
+//! accelerate = true
 //! ```
 
 use super::Level;
@@ -47,6 +48,8 @@ pub(super) struct Settings {
     /// As `--network` of containers that ask for none.
     #[serde(default, deserialize_with = "network")]
     pub(super) network: Option<NetworkMode>,
+    /// Connections of containers are made in the host's network.
+    pub(super) accelerate: Option<bool>,
 }
 
 /// Reads what `--network` takes, but another container's.
@@ -101,6 +104,7 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
         settings.compression_format = own.compression_format.or(settings.compression_format);
         settings.compression_level = own.compression_level.or(settings.compression_level);
         settings.network = own.network.or(settings.network);
+        settings.accelerate = own.accelerate.or(settings.accelerate);
         settings.additional_image_stores.extend(own.additional_image_stores);
     }
     Ok(settings)
@@ -109,7 +113,7 @@ pub(super) fn read(config: Option<&Path>) -> Result<Settings> {
 fn refused(path: &Path, why: &str) -> Error {
     Error::new(Kind::Usage, format!("{}: {why}", path.display())).hint(
         "Keys: root, runroot, additional_image_stores, overlay_driver, log_level, compression_format, \
-         compression_level, network; see man coracle.toml",
+         compression_level, network, accelerate; see man coracle.toml",
     )
 }
 
@@ -173,7 +177,7 @@ mod tests {
         let settings = with(
             "root = \"/data\"\nrunroot = \"/run/x\"\nadditional_image_stores = [\"/a\", \"/b\"]\noverlay_driver = \"fuse\"\nlog_level = \"debug\"\n\
              compression_format = \"zstd\"\ncompression_level = 19\n\
-             network = \"pasta:--mtu,1500\"\n",
+             network = \"pasta:--mtu,1500\"\naccelerate = true\n",
         )
         .unwrap();
         assert_eq!(settings.root.as_deref(), Some(Path::new("/data")));
@@ -183,6 +187,7 @@ mod tests {
         assert_eq!(settings.compression_format, Some(LayerCompression::Zstd));
         assert_eq!(settings.compression_level, Some(19));
         assert!(matches!(settings.network, Some(NetworkMode::Pasta(options)) if options.words.len() == 2));
+        assert_eq!(settings.accelerate, Some(true));
         assert_eq!(with("").unwrap(), Settings::default());
         assert_eq!(read(Some(Path::new("/nowhere"))).unwrap(), Settings::default());
     }

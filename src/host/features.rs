@@ -33,7 +33,7 @@ enum Probe {
 
 type Row = (&'static str, &'static str, &'static str, &'static str, Probe);
 
-const TABLE: [Row; 15] = [
+const TABLE: [Row; 16] = [
     (
         "user namespaces",
         "3.8",
@@ -98,6 +98,13 @@ const TABLE: [Row; 15] = [
         Probe::Call(libc::SYS_openat2),
     ),
     ("close_range", "5.9", "no descriptors leak into a container", "", Probe::Call(libc::SYS_close_range)),
+    (
+        "seccomp user notification with descriptors",
+        "5.9",
+        "accelerated connections",
+        "connections by slirp4netns",
+        Probe::Version,
+    ),
     (
         "overlay in user namespaces",
         "5.11",

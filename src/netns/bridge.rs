@@ -16,7 +16,7 @@ mod keeper;
 mod members;
 mod message;
 mod namespace;
-mod outside;
+pub(super) mod outside;
 mod plug;
 mod token;
 mod uplink;

@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::spec::bridge::BUILT_IN;
 use crate::spec::network::MacAddress;
 use crate::spec::{Attachment, NetworkMode};
+use crate::text::boolean;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reads one `--network` value: `none`, `host`, `slirp4netns[:option,...]`, `pasta[:option,...]`, `container:NAME`,
@@ -25,7 +26,7 @@ pub fn parse_network(text: &str) -> Result<NetworkMode> {
     match (mode, options) {
         ("slirp4netns", options) => slirp_options(options.unwrap_or("")).map(NetworkMode::Slirp).or_else(|why| {
             bad(&why, "Options of slirp4netns are allow_host_loopback, mtu, cidr, enable_ipv6, outbound_addr, \
-                outbound_addr6 and port_handler, for example --network slirp4netns:mtu=1500,enable_ipv6=true.")
+                outbound_addr6, port_handler and accelerate, for example --network slirp4netns:mtu=1500,enable_ipv6=true.")
         }),
         ("none", None) => Ok(NetworkMode::None),
         ("host", None) => Ok(NetworkMode::Host),
@@ -60,7 +61,7 @@ fn attachment(name: &str, options: Option<&str>) -> Result<Attachment> {
     for option in options.unwrap_or("").split(',').filter(|option| !option.is_empty()) {
         set(&mut attachment, option).map_err(|why| {
             Error::new(Kind::Usage, format!("invalid option for network {name}: {why}")).hint(
-                "Options are ip, ip6, mac, alias and interface_name, for example --network backend:ip=10.89.0.9,alias=db.",
+                "Options are ip, ip6, mac, alias, interface_name and accelerate, for example --network backend:ip=10.89.0.9,alias=db.",
             )
         })?;
     }
@@ -81,6 +82,11 @@ fn set(attachment: &mut Attachment, option: &str) -> Result<(), String> {
         }
         "alias" if value.is_empty() => return Err("alias cannot be empty".to_owned()),
         "alias" => attachment.aliases.push(value.to_owned()),
+        "accelerate" => {
+            let wrong = || format!("accelerate {value:?} is neither true nor false");
+            let is_word = option == "accelerate";
+            attachment.accelerate = Some(is_word || boolean(value).ok_or_else(wrong)?);
+        }
         "interface_name" if value.is_empty() => return Err("interface_name cannot be empty".to_owned()),
         "interface_name" => {
             let is_name = interface(name, value, "").is_ok() && !matches!(value, "." | ".." | "lo");
@@ -264,12 +270,42 @@ mod tests {
                 "slirp4netns:outbound_addr6=eth0,enable_ipv6=0",
                 "outbound_addr6 needs IPv6, and enable_ipv6=false turns it off",
             ),
+            (
+                "slirp4netns:accelerate,outbound_addr=eth0",
+                "accelerate cannot be used with outbound_addr and outbound_addr6",
+            ),
+            ("slirp4netns:accelerate=", "accelerate \"\" is neither true nor false"),
+            ("pasta:accelerate", "accelerate works with slirp4netns and bridge networks only"),
             ("slirp4netns:port_handler=x", "port_handler \"x\" is neither slirp4netns nor rootlesskit"),
         ] {
             let e = parse_network(text).unwrap_err();
             assert_eq!(e.message(), format!("cannot use network {text:?}: {want}"));
             assert_eq!(e.kind(), Kind::Usage);
             assert!(!e.hints().is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn acceleration_is_asked_for_or_configured() {
+        for (text, asked, configured) in [
+            ("slirp4netns", false, true),
+            ("slirp4netns:accelerate", true, true),
+            ("slirp4netns:mtu=1500,accelerate=true", true, true),
+            ("slirp4netns:accelerate=false", false, false),
+            ("slirp4netns:outbound_addr=eth0", false, false),
+            ("bridge", false, true),
+            ("bridge:accelerate", true, true),
+            ("back:accelerate,alias=x", true, true),
+            ("back:accelerate=false", false, false),
+            ("front,back", false, true),
+            ("none", false, false),
+            ("host", false, false),
+            ("pasta", false, false),
+        ] {
+            let mut mode = parse_network(text).unwrap();
+            assert_eq!(mode.is_accelerated(), asked, "{text}");
+            mode.accelerate();
+            assert_eq!(mode.is_accelerated(), configured, "{text}");
         }
     }
 
@@ -297,6 +333,10 @@ mod tests {
             ("back:ip=1", "invalid option for network back: invalid ip address \"1\""),
             ("back:ip", "invalid option for network back: invalid ip address \"\""),
             ("back:foo=1", "invalid option for network back: unknown bridge network option: foo"),
+            (
+                "back:accelerate=x",
+                "invalid option for network back: accelerate \"x\" is neither true nor false",
+            ),
             ("back:alias=", "invalid option for network back: alias cannot be empty"),
             (",", "network name cannot be empty"),
         ] {

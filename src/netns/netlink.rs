@@ -343,7 +343,14 @@ impl Netlink {
     }
 
     /// Sends a request; gives what is answered before its end.
-    fn ask(&self, message: RouteNetlinkMessage, flags: u16) -> nix::Result<Vec<RouteNetlinkMessage>> {
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub(super) fn ask(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> nix::Result<Vec<RouteNetlinkMessage>> {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
         let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));

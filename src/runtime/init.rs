@@ -78,7 +78,7 @@ pub fn resumed(arguments: &[String]) -> ExitCode {
     let result = seal::read_order(order).and_then(|order: Order| {
         let lost = || Failure::other("take over", "descriptors", "they are too few");
         let host = Host::take(&order, &mut others).ok_or_else(lost)?;
-        finish(&link, &order, &Stdio { streams, borrowed: others.collect() }, host)
+        finish(&link, order, &Stdio { streams, borrowed: others.collect() }, host)
     });
     ExitCode::from(report(&link, result) as u8)
 }
@@ -101,7 +101,7 @@ fn begin(link: &Link, mut order: Order, stdio: &Stdio) -> Result<Infallible, Fai
         let others = stdio.streams.iter().chain(host.descriptors()).chain(&stdio.borrowed);
         seal::resume_from(&view, "init", link, &order, &others.collect::<Vec<_>>())?;
     }
-    finish(link, &order, stdio, host)
+    finish(link, order, stdio, host)
 }
 
 /// Sends the monitor the namespaces that it needs to know.
@@ -120,16 +120,16 @@ fn expect(link: &Link, what: &str) -> Result<ToInit, Failure> {
     }
 }
 
-fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infallible, Failure> {
-    let plan = &order.plan;
+fn finish(link: &Link, mut order: Order, stdio: &Stdio, host: Host) -> Result<Infallible, Failure> {
     become_root()?;
     hide()?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).doing("set", "parent death signal")?;
     nix::unistd::setsid().doing("start", "session")?;
-    let mut built = tree::build(order, host, &stdio.borrowed)?;
+    let mut built = tree::build(&order, host, &stdio.borrowed)?;
     for (path, file) in built.changing.drain(..) {
         link.send(&FromInit::File(path), &[file.as_fd()]).doing("send", "a generated file")?;
     }
+    let plan = &order.plan;
     if order.owners.uts == NamespaceOwner::Own {
         nix::unistd::sethostname(&plan.hostname).doing("set host name", &plan.hostname)?;
         if let Some(name) = &plan.domainname {
@@ -140,13 +140,16 @@ fn finish(link: &Link, order: &Order, stdio: &Stdio, host: Host) -> Result<Infal
         netns::loopback_up().doing("bring up", "loopback")?;
     }
     let user = passwd::resolve(built.root.as_fd(), &plan.process.user)?;
-    entries::add(order, built.root.as_fd(), &mut built.scratch, &user)?;
+    entries::add(&order, built.root.as_fd(), &mut built.scratch, &user)?;
     for (source, destination) in built.handed_over.drain(..) {
         owner::hand_over(source.as_fd(), &destination, user.uid, user.gid)?;
     }
     secrets::hand_over(std::mem::take(&mut built.secrets), &order.secrets, &user)?;
     let terminal = if plan.io.tty { Some(open_terminal(link, &built, user.uid)?) } else { None };
-    expect(link, "record and network")?;
+    if let ToInit::Proceed { watched } = expect(link, "record and network")? {
+        order.watched = watched;
+    }
+    let (order, plan) = (&order, &order.plan);
     failpoint::reach("start.pivot");
     tree::pivot(built.root.as_fd())?;
     failpoint::reach("start.pivoted");

@@ -60,6 +60,7 @@ mod restart;
 mod run;
 pub(super) mod setup;
 pub(super) mod sources;
+mod swap;
 
 pub(super) use owners::lend_pipes;
 pub(super) use setup::{hold_signals, let_go};

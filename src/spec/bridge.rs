@@ -139,6 +139,9 @@ pub struct Attachment {
     /// The interface's name inside; `eth0` and so on if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// Connections to the outside are made in the host's network; as the configuration says when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerate: Option<bool>,
 }
 
 impl Attachment {

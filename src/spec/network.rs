@@ -69,6 +69,28 @@ impl NetworkMode {
         self.is_own() && *self != NetworkMode::None
     }
 
+    /// Whether connections to the outside are made in the host's network (`accelerate`).
+    pub fn is_accelerated(&self) -> bool {
+        match self {
+            NetworkMode::Slirp(options) => options.accelerate == Some(true),
+            NetworkMode::Bridge(all) => all.iter().any(|one| one.accelerate == Some(true)),
+            _ => false,
+        }
+    }
+
+    /// Has them made there where nothing was said about it, and nothing speaks against it.
+    pub fn accelerate(&mut self) {
+        match self {
+            NetworkMode::Slirp(options) if !options.has_outbound() => {
+                options.accelerate.get_or_insert(true);
+            }
+            NetworkMode::Bridge(all) if all.iter().all(|one| one.accelerate.is_none()) => {
+                all.iter_mut().for_each(|one| one.accelerate = Some(true));
+            }
+            _ => {}
+        }
+    }
+
     /// Whether the container gets a network namespace of its own.
     pub fn is_own(&self) -> bool {
         match self {
@@ -121,6 +143,9 @@ pub struct SlirpOptions {
     pub mac: Option<MacAddress>,
     /// Published TCP ports show the client's address inside; off with `port_handler=rootlesskit`.
     pub keep_client: bool,
+    /// Connections are made in the host's network; as the configuration says when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerate: Option<bool>,
 }
 
 impl Default for SlirpOptions {
@@ -134,11 +159,17 @@ impl Default for SlirpOptions {
             outbound_addr6: None,
             mac: None,
             keep_client: true,
+            accelerate: None,
         }
     }
 }
 
 impl SlirpOptions {
+    /// Whether an address or interface is named that connections leave from.
+    pub fn has_outbound(&self) -> bool {
+        self.outbound_addr.is_some() || self.outbound_addr6.is_some()
+    }
+
     /// The container's IPv4 address: network + 100 (slirp4netns(1)).
     pub fn address(&self) -> Ipv4Addr {
         self.cidr.host(100)

@@ -101,6 +101,7 @@ mod stats;
 mod stop;
 mod store;
 mod surroundings;
+mod swap;
 mod system;
 mod top;
 mod transports;

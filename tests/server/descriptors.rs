@@ -103,8 +103,15 @@ pub(super) fn no_leaf_keeps_what_its_maker_has_open() {
     let (comes, _nothing_comes) = pipe2(OFlag::O_CLOEXEC).unwrap();
     let (_nobody_takes, goes) = pipe2(OFlag::O_CLOEXEC).unwrap();
     let config = env.home().join(".config");
-    let engine =
-        Engine { store: &store, config: &config, docker: None, daemon: None, network: None, choose: None };
+    let engine = Engine {
+        store: &store,
+        config: &config,
+        docker: None,
+        daemon: None,
+        network: None,
+        accelerate: false,
+        choose: None,
+    };
     let input = || File::from(comes.try_clone().unwrap());
     let output = File::from(goes.try_clone().unwrap());
     let stream = |fd: &OwnedFd| Place::Stream(fd.try_clone().unwrap());

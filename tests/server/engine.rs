@@ -88,6 +88,7 @@ impl Server {
             docker: None,
             daemon: None,
             network: None,
+            accelerate: false,
             choose: None,
         };
         containers::create(engine, wanted, self.caller(), &mut |_| {}).unwrap()
@@ -171,6 +172,7 @@ pub(super) fn containers_are_driven_without_a_command_line() {
         docker: None,
         daemon: None,
         network: None,
+        accelerate: false,
         choose: None,
     };
     let image = engine.ensure(&server.image, &Wanted::default(), &mut |_| told += 1).unwrap();

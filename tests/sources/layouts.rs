@@ -68,6 +68,7 @@ pub(crate) fn an_image_of_a_layout_is_loaded() {
         docker: None,
         daemon: None,
         network: None,
+        accelerate: false,
         choose: None,
     };
     let load = |tag: Option<&str>, digest: Option<&Value>, platform: &str| -> Result<Image, Error> {

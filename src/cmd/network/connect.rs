@@ -64,6 +64,7 @@ pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
         mac,
         aliases: alias,
         interface: None,
+        accelerate: None,
     };
     let container = containers::find(&store, &container)?;
     networks::connect(&store, &container, wanted)?;

@@ -285,7 +285,7 @@ pub struct MountArgs {
 #[command(next_help_heading = "Network", mut_args = switchable)]
 pub struct NetworkArgs {
     /// Network: private (the default), slirp4netns[:OPTIONS], pasta[:OPTIONS], none, host, container:NAME, ns:PATH, bridge or the name
-    /// of a network, with options ip, ip6, mac, alias and interface_name (NAME:ip=IP,alias=NAME), which may be repeated
+    /// of a network, with options ip, ip6, mac, alias, interface_name and accelerate (NAME:ip=IP,alias=NAME), which may be repeated
     #[arg(long, visible_alias = "net", value_name = "MODE", value_parser = netns::parse_network)]
     pub network: Vec<NetworkMode>,
     /// Where it is on its network.

@@ -18,6 +18,7 @@ use crate::engine::pods::{self, Joining, PodChoice, PodWish};
 use crate::error::{Kind, Result, Warning};
 use crate::failpoint;
 use crate::host::Caller;
+use crate::netns;
 use crate::plan::{Facts, Request, Resolved, check, resolve};
 use crate::runtime::cgroup;
 use crate::runtime::launch::{Prepared, prepare};
@@ -105,6 +106,9 @@ pub fn create(
     let Resolved { mut spec, mut warnings } = resolve(request, image.as_ref(), &facts)?;
     if !start && cgroup::out_of_reach(&spec.limits.resources) {
         warnings.push(cgroup::IGNORED.into());
+    }
+    if spec.network.mode.is_accelerated() && !netns::swap::is_possible() {
+        warnings.push("accelerate has no effect: the kernel cannot leave system calls to another process (seccomp user notification)".into());
     }
     log_tag::render(&mut spec)?;
     spec.asked.cidfile = cidfile.as_ref().map(|file| file.path.clone());

@@ -21,6 +21,12 @@ pub(super) fn range(network: &UserNetwork) -> Cidr {
     free.parse().unwrap_or_default()
 }
 
+/// Every range that there can be between some network and slirp4netns.
+pub(in crate::netns) fn between() -> Vec<IpNet> {
+    let own6 = IpNet::new(OWN6.into(), 64).map(|range| range.trunc());
+    RANGES.iter().filter_map(|text| text.parse().ok()).chain(own6).collect()
+}
+
 /// Every range in which addresses are somebody's: the network's, and those to slirp4netns.
 pub(super) fn all(network: &UserNetwork) -> Vec<IpNet> {
     let mut all: Vec<IpNet> = network.subnets.iter().map(|subnet| subnet.subnet).collect();

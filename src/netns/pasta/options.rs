@@ -35,6 +35,9 @@ pub(in crate::netns) fn pasta_options(text: &str) -> Result<PastaOptions, String
         if word.contains(|c: char| c.is_control()) {
             return Err(format!("{word:?} is not an option of pasta"));
         }
+        if word == "accelerate" || word.starts_with("accelerate=") {
+            return Err("accelerate works with slirp4netns and bridge networks only".to_owned());
+        }
         if !word.starts_with('-') && !std::mem::take(&mut may_be_value) {
             return Err(format!("{word:?} is not an option of pasta: they begin with a dash"));
         }

@@ -13,8 +13,12 @@ pub(in crate::netns) fn slirp_options(text: &str) -> Result<SlirpOptions, String
     let mut outbound6 = false;
     let mut ipv6_off = false;
     for option in text.split(',').filter(|o| !o.is_empty()) {
-        let (name, value) = option.split_once('=').ok_or(format!("option {option:?} has no value"))?;
+        let (name, value) = match option {
+            "accelerate" => (option, "true"),
+            _ => option.split_once('=').ok_or(format!("option {option:?} has no value"))?,
+        };
         match name {
+            "accelerate" => options.accelerate = Some(truth(name, value)?),
             "allow_host_loopback" => options.allow_host_loopback = truth(name, value)?,
             "enable_ipv6" => {
                 options.ipv6 = truth(name, value)?;
@@ -55,6 +59,9 @@ pub(in crate::netns) fn slirp_options(text: &str) -> Result<SlirpOptions, String
     }
     if outbound6 && ipv6_off {
         return Err("outbound_addr6 needs IPv6, and enable_ipv6=false turns it off".to_owned());
+    }
+    if options.accelerate == Some(true) && options.has_outbound() {
+        return Err("accelerate cannot be used with outbound_addr and outbound_addr6".to_owned());
     }
     options.ipv6 |= outbound6;
     Ok(options)

@@ -15,7 +15,10 @@ pub enum ToInit {
         managed: bool,
     },
     /// The run is recorded and its network is ready: the payload may start.
-    Proceed,
+    Proceed {
+        /// Somebody decides about its connections ([`crate::netns::swap`]).
+        watched: bool,
+    },
 }
 
 /// What stage 2 tells the monitor. End of file means that the payload runs.
@@ -28,6 +31,8 @@ pub enum FromInit {
     Terminal,
     /// The generated file that appears at this path comes with this message, to be changed while the container runs.
     File(String),
+    /// The descriptor that the payload's connections are decided by comes with this message.
+    Calls,
     /// It cannot continue.
     Failed(Failure),
 }

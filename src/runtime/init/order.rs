@@ -35,6 +35,8 @@ pub struct Order {
     pub own_cgroup: bool,
     /// It may change the cgroups below its own; known then, too.
     pub managed: bool,
+    /// Somebody decides about its connections; known when [`ToInit::Proceed`](super::ToInit::Proceed) has come.
+    pub watched: bool,
 }
 
 impl Order {
@@ -53,6 +55,7 @@ impl Order {
             owners: NamespaceOwners::default(),
             own_cgroup: false,
             managed: false,
+            watched: false,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The last steps: signals, user, filter, capabilities, descriptors, exec.
 
-use super::messages::report;
+use super::messages::{FromInit, report};
 use super::order::Order;
 use crate::fork::{self, Doing, Failure, Link, Step};
+use crate::netns::swap;
 use crate::runtime::caps::{self, Credentials, Sets};
 use crate::runtime::passwd;
 use crate::runtime::seccomp::Filter;
@@ -37,12 +38,22 @@ pub(in crate::runtime) fn exec(
     if let Some(domain) = planned.personality {
         process::set_personality(domain).doing("set", "the execution domain")?;
     }
+    if order.watched {
+        watch(link)?;
+    }
     drop_rights(order, user)?;
     // It may have died before the death signal was asked for.
     if link.other_end_is_gone() {
         return Err(Failure::other("start", "the payload", "nobody is left to wait for it"));
     }
     execute(&planned.argv[0], &argv, &env, search_path(&planned.env))
+}
+
+/// Leaves this process's connections to be decided by the monitor's leaf. Before the container's own filter, which may
+/// allow no other.
+fn watch(link: &Link) -> Result<(), Failure> {
+    let calls = swap::install().doing("load", "the filter of accelerated connections")?;
+    link.send(&FromInit::Calls, &[calls.as_fd()]).doing("tell", "the monitor")
 }
 
 /// Becomes the payload's user, with its capabilities, under its filter.

@@ -1,9 +1,11 @@
 //! The container's network, as the monitor sees it: a driver's program or networks that are shared, the port forwarder.
 
 use super::context::MonitorContext;
+use super::swap::{self, Swap};
 use crate::fork::{self, Child, Doing, Failure, Step};
 use crate::netns::bridge::{self, Membership, Tools, Wish};
 use crate::netns::forwarder::Report;
+use crate::netns::swap::Ways;
 use crate::netns::{self, Attempts, Helper, Reach, Tool, driver, slirp};
 use crate::runtime::failure::storage_failure;
 use crate::spec::network::PortPublish;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 pub(super) struct Network {
     pub(super) carrier: Carrier,
     forwarder: RefCell<Option<Child>>,
+    swap: Option<Swap>,
     /// The container's network and user namespace.
     pub(super) netns: OwnedFd,
     userns: OwnedFd,
@@ -66,7 +69,8 @@ impl Network {
             Carrier::Own(own) => Some(own.helper.borrow().pid()),
             Carrier::Shared(_) => None,
         };
-        self.forwarder.borrow().iter().map(|child| child.pid).chain(helper).collect()
+        let swap = self.swap.as_ref().map(Swap::pid);
+        self.forwarder.borrow().iter().map(|child| child.pid).chain(swap).chain(helper).collect()
     }
 
     /// Waits until the container can send and receive.
@@ -84,8 +88,30 @@ impl Network {
         }
     }
 
+    /// Has the payload's connections made in the host's network, if that is wanted; returns whether they will be.
+    pub(super) fn accelerate(&mut self, context: &MonitorContext<'_>) -> Result<bool, Failure> {
+        if swap::is_wanted(context.plan, &self.userns) {
+            self.swap = Some(Swap::start(&self.netns, self.ways())?);
+        }
+        Ok(self.swap.is_some())
+    }
+
+    /// Hands over the payload's calls.
+    pub(super) fn decide(&self, calls: OwnedFd) -> Result<(), Failure> {
+        self.swap.as_ref().map_or(Ok(()), |swap| swap.decide(calls))
+    }
+
+    /// What leads out of networks that it shares with others.
+    fn ways(&self) -> Option<Ways> {
+        let Carrier::Shared(all) = &self.carrier else { return None };
+        Some(Ways::of(&all.borrow().iter().map(Membership::attached).collect::<Vec<_>>()))
+    }
+
     /// Starts again what has died: the container's connections to the outside are lost, its network is not.
     pub(super) fn mend(&self) {
+        if let Some(swap) = &self.swap {
+            swap.mend();
+        }
         match &self.carrier {
             Carrier::Own(own) => own.mend(),
             Carrier::Shared(all) => all.borrow_mut().iter_mut().for_each(Membership::mend),
@@ -105,6 +131,9 @@ impl Network {
         let Carrier::Shared(all) = &self.carrier else { return };
         let all = all.borrow();
         let reach = Reach::of(&all.iter().map(Membership::attached).collect::<Vec<_>>());
+        if let (Some(swap), Some(ways)) = (&self.swap, self.ways()) {
+            swap.lead(ways);
+        }
         if let Some(forwarder) = &*self.forwarder.borrow()
             && self.reach.replace(reach) != reach
         {
@@ -286,6 +315,7 @@ pub(super) fn begin(
     Ok(Some(Network {
         carrier,
         forwarder: RefCell::new(forwarder),
+        swap: None,
         netns,
         userns,
         reach: Cell::new(reach),

@@ -116,7 +116,7 @@ pub(super) fn begin(context: &MonitorContext<'_>, inputs: RunInputs) -> Result<R
         record_run(context, &child, (ports, networks), restarts).map_err(|failure| abandon(failure, None))?;
     failpoint::reach("start.recorded");
     let begun = let_go.and_then(|(mounts, network)| {
-        let network = proceed(&child, network, &mut streams)?;
+        let network = proceed(context, &child, network, &mut streams)?;
         // From now on clients may want to attach.
         let relay = Relay::new(streams, client, finish::listen(dir), sink)?.with(notify);
         context.alive.say(Stage::Runs).doing("tell that it runs:", plan.id.short())?;
@@ -243,20 +243,28 @@ fn tell(child: &Child, word: &ToInit) -> Result<(), Failure> {
 
 /// Lets the payload start once its network is ready, and follows stage 2 until it runs.
 fn proceed(
+    context: &MonitorContext<'_>,
     child: &Child,
-    network: Option<network::Network>,
+    mut network: Option<network::Network>,
     streams: &mut Streams,
 ) -> Result<Option<network::Network>, Failure> {
-    if let Some(network) = &network {
+    let mut watched = false;
+    if let Some(network) = &mut network {
         network.wait_ready()?;
+        watched = network.accelerate(context)?;
     }
-    tell(child, &ToInit::Proceed)?;
+    tell(child, &ToInit::Proceed { watched })?;
     loop {
         match child.link.recv::<FromInit>().doing("follow", "the container's first process")? {
             None => return Ok(network),
             Some((FromInit::File(path), fds)) => {
                 if let (Some(network), Some(fd)) = (&network, fds.into_iter().next()) {
                     network.keep(path, fd)?;
+                }
+            }
+            Some((FromInit::Calls, fds)) => {
+                if let (Some(network), Some(fd)) = (&network, fds.into_iter().next()) {
+                    network.decide(fd)?;
                 }
             }
             Some((FromInit::Failed(failure), _)) => return Err(failure),

@@ -167,6 +167,7 @@ pub(super) fn order(
         borrowed: Vec::new(),
         own_cgroup: false,
         managed: false,
+        watched: false,
     })
 }
 
