@@ -233,11 +233,11 @@ fn docker(network: &UserNetwork, members: &[Member]) -> Value {
 fn range(first: IpAddr, last: IpAddr, subnet: &IpNet) -> String {
     let longest = if first.is_ipv4() { 32 } else { 128 };
     let fits = |prefix: &u8| {
-        // The first address of a range in this form is its network's.
-        IpNet::new(first, *prefix)
-            .is_ok_and(|range| first_of_range(&range) == first && range.broadcast() == last)
+        let begins = |range: &IpNet| first == range.network() || first == first_of_range(range);
+        IpNet::new(first, *prefix).is_ok_and(|range| begins(&range) && range.broadcast() == last)
     };
-    let prefix = (subnet.prefix_len()..=longest).find(fits);
+    // The smallest: a single address is also all that the two of a range give.
+    let prefix = (subnet.prefix_len()..=longest).rev().find(fits);
     let range = prefix.and_then(|prefix| IpNet::new(first, prefix).ok());
     range.map_or_else(|| format!("{first}-{last}"), |range| range.trunc().to_string())
 }
@@ -289,6 +289,7 @@ mod tests {
             range(first.parse().unwrap(), last.parse().unwrap(), &"10.1.0.0/16".parse().unwrap())
         };
         assert_eq!(of("10.1.2.1", "10.1.2.255"), "10.1.2.0/24");
+        assert_eq!(of("10.1.2.0", "10.1.2.255"), "10.1.2.0/24");
         assert_eq!(of("10.1.2.7", "10.1.2.7"), "10.1.2.7/32");
         assert_eq!(of("10.1.2.1", "10.1.2.9"), "10.1.2.1-10.1.2.9");
     }

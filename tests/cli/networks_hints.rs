@@ -63,6 +63,10 @@ fn both_are_removed_as_the_hint_says() {
     env.coracle(["run", "-d", "--name=one", "busybox", "sleep", "1000"]).ok();
     env.coracle(["run", "-d", "--name=two", "--network=container:one", "busybox", "sleep", "1000"]).ok();
     let refused = env.coracle(["rm", "one"]).fails(125);
+    // Without force it says so of the dependent, whose id is long enough once.
+    let running = env.coracle(["rm", "--depend", "one"]).fails(2).says("Stop it first: coracle stop ");
+    let id = env.coracle(["inspect", "-f", "{{.Id}}", "two"]).ok().text().to_owned();
+    assert_eq!(running.stderr.matches(&id).count(), 1, "{running}");
     let hint = refused.stderr.lines().last().unwrap().rsplit("coracle ").next().unwrap().to_owned();
     env.coracle(hint.split(' ')).arg("-t=0").ok();
     assert_eq!(env.coracle(["ps", "-aq"]).ok().stdout, "");

@@ -203,7 +203,9 @@ impl<'a> Remover<'a> {
                     _ if in_hand => "in use by another command",
                     other => other.as_str(),
                 };
-                return Err(phrases::still_running(name, state)
+                let message = phrases::still_running(name, state);
+                let name = if name == container.id().as_str() { container.id().short() } else { name };
+                return Err(message
                     .hint(format!("Stop it first: coracle stop {name}; or do both: coracle rm -f {name}")));
             }
         }
