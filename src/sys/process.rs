@@ -182,8 +182,8 @@ pub fn shrink() {
 
 /// Gives back the first thread's stack below the part that is in use.
 fn shrink_stack(page: usize) {
-    /// What calls from here, and signals, may need.
-    const ROOM: usize = 32 << 10;
+    /// What the call itself needs.
+    const ROOM: usize = 4 << 10;
     /// No further down than the kernel keeps from being mapped below a stack (`stack_guard_gap`, 1 MiB).
     const DEPTH: usize = 512 << 10;
     if nix::unistd::gettid() != nix::unistd::getpid() {
