@@ -11,7 +11,7 @@ mod removal;
 mod update;
 
 pub use attach::{look_up, present};
-pub use connect::{can_reload, connect, disconnect, reload};
+pub use connect::{can_reload, connect, disconnect, follow_name, reload};
 pub use create::{NetworkRequest, create};
 pub use removal::{KeptFor, NetworkRemoval, remove_named, remove_unused, unused};
 pub use update::update;

@@ -133,6 +133,20 @@ impl Membership {
         &self.place.attached
     }
 
+    /// What the container has there once it is called what this wish says.
+    pub fn renamed(&self, wish: &Wish) -> Attached {
+        let has = &self.place.attached;
+        Attached { names: if has.dns { wish.all_names() } else { Vec::new() }, ..has.clone() }
+    }
+
+    /// Has it found by these names, and no longer by those that it had.
+    pub fn rename(&mut self, names: Vec<String>) {
+        self.wish.names = names;
+        self.place.attached = self.renamed(&self.wish);
+        // One that is gone is told when another one has taken its place.
+        let _ = self.link.send(&Ask::Names(self.place.attached.names.clone()), &[]);
+    }
+
     /// Whether what is nowhere else is reached by it.
     pub fn leads_out(&self) -> bool {
         self.network.leads_out()

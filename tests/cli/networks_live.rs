@@ -70,6 +70,35 @@ fn a_running_container_joins_a_network_and_leaves_it() {
 }
 
 #[test]
+fn a_renamed_container_is_found_by_its_new_name() {
+    let env = TestEnv::new();
+    network(&env, &["front"]);
+    network(&env, &["back"]);
+    run_ok(&env, &["-d", "--name", "db", "--network", "front", "--network", "back:alias=store"], &SLEEP);
+    run_ok(&env, &["-d", "--name", "peer", "--network", "back"], &SLEEP);
+    run_ok(&env, &["-d", "--name", "other", "--network", "front"], &SLEEP);
+    let finds = |who: &str, name: &str| inside(&env, who, &format!("nslookup {name}")).code == 0;
+    env.coracle(["rename", "db", "base"]).ok();
+    for who in ["peer", "other"] {
+        eventually("the new name is found", || finds(who, "base"));
+        assert!(!finds(who, "db"), "{who}");
+    }
+    assert!(finds("peer", "store"));
+    let names = field(&env, "base", "{{json .NetworkSettings.Networks}}");
+    assert!(!names.contains("\"db\""), "{names}");
+    // Who takes the old name has it.
+    run_ok(&env, &["-d", "--name", "db", "--network", "back"], &SLEEP);
+    assert!(finds("peer", "db"));
+    // Another keeper hears of the names that there are.
+    env.coracle(["rm", "-f", "-t", "0", "other", "db"]).ok();
+    env.coracle(["network", "disconnect", "front", "base"]).ok();
+    eventually("one network is left", || keeper(&env).is_some());
+    kill(keeper(&env).unwrap(), Signal::SIGKILL).unwrap();
+    eventually("the new name is found", || finds("peer", "base"));
+    assert!(!finds("peer", "db"));
+}
+
+#[test]
 fn what_was_changed_holds_for_the_next_start_and_one_that_does_not_run_is_changed_too() {
     let env = TestEnv::new();
     network(&env, &["front"]);

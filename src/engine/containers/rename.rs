@@ -2,11 +2,13 @@
 
 use super::find::{find, holder};
 use crate::container::Name;
+use crate::engine::networks;
 use crate::error::{Kind, Result};
+use crate::failpoint;
 use crate::storage::Store;
 use crate::storage::events::Action;
 
-/// Renames a container, running or not. Its host name stays.
+/// Renames a container, running or not. Its host name stays; networks answer for the new name at once.
 ///
 /// # Errors
 /// `NotFound` for a container that does not exist; `Conflict` for a name that is taken.
@@ -19,6 +21,11 @@ pub fn rename(store: &Store, container: &str, name: &Name) -> Result<()> {
         }
         store.containers().rename(&dir, name)?;
     }
+    failpoint::reach("rename.renamed");
     dir.emit(Action::Rename);
+    // It has its name, whoever knows of it.
+    if let Err(error) = networks::follow_name(&dir) {
+        log::warn!("networks do not answer for the name {name} yet: {error}");
+    }
     Ok(())
 }

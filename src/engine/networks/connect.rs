@@ -115,6 +115,17 @@ pub fn reload(dir: &ContainerDir) -> Result<()> {
     fulfil(dir, None, true)
 }
 
+/// Has a running container found by the name that it has now.
+///
+/// # Errors
+/// When its monitor does not do it; the next change of its networks, or its next start, does.
+pub fn follow_name(dir: &ContainerDir) -> Result<()> {
+    match dir.spec()?.network.mode {
+        NetworkMode::Bridge(_) => fulfil(dir, None, false),
+        _ => Ok(()),
+    }
+}
+
 /// Whether [`reload`] finds something to repair.
 pub fn can_reload(dir: &ContainerDir) -> bool {
     dir.spec().is_ok_and(|spec| spec.network.mode.carries_ports())

@@ -275,6 +275,7 @@ impl Keeper {
                 }
             }
             Ok(Some((Ask::Others(others), _))) => self.members.introduce(number, others),
+            Ok(Some((Ask::Names(names), _))) => self.members.rename(number, &names),
             Ok(Some((Ask::Name(query), _))) => {
                 let _ = link.send(&Told::Named(self.resolver.own(&self.members, &query)), &[]);
             }

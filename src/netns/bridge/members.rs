@@ -43,6 +43,11 @@ pub struct OtherNetwork {
 }
 
 impl Wish {
+    /// What it is found by, in the form in which names are compared.
+    pub(super) fn all_names(&self) -> Vec<String> {
+        clean(self.names.iter().chain(&self.aliases))
+    }
+
     /// Whether both ask for the same place; what the container itself is called does not matter.
     pub fn is_of_same_place(&self, other: &Wish) -> bool {
         let place = |wish: &Wish| (wish.ip, wish.ip6, wish.mac, wish.interface.clone(), wish.aliases.clone());
@@ -148,7 +153,7 @@ impl Members {
         }
         self.last = last;
         let mac = wish.mac.unwrap_or_else(|| mac_for(&addresses, &wish.container));
-        let names = if self.network.dns { clean(wish.names.iter().chain(&wish.aliases)) } else { Vec::new() };
+        let names = if self.network.dns { wish.all_names() } else { Vec::new() };
         let attached = Attached {
             network: self.network.name.clone(),
             id: self.network.id.clone(),
@@ -163,9 +168,7 @@ impl Members {
         for has in &attached.addresses {
             self.taken.insert(has.address, Some(number));
         }
-        for name in &attached.names {
-            self.names.entry(name.clone()).or_default().push(number);
-        }
+        self.enter(number, &attached.names);
         let Wish { container, servers, others, .. } = wish.clone();
         self.all.insert(number, Member { container, attached: attached.clone(), servers, others });
         Ok(attached)
@@ -180,7 +183,26 @@ impl Members {
         for address in &free {
             self.taken.remove(address);
         }
-        for name in &gone.names {
+        self.strike(number, &gone.names);
+        free.into_iter().map(|address| (address, gone.mac)).collect()
+    }
+
+    /// Has a member found by these names alone, in the form in which they are compared.
+    pub(super) fn rename(&mut self, number: u64, names: &[String]) {
+        let Some(member) = self.all.get_mut(&number).filter(|_| self.network.dns) else { return };
+        let before = std::mem::replace(&mut member.attached.names, names.to_vec());
+        self.strike(number, &before);
+        self.enter(number, names);
+    }
+
+    fn enter(&mut self, number: u64, names: &[String]) {
+        for name in names {
+            self.names.entry(name.clone()).or_default().push(number);
+        }
+    }
+
+    fn strike(&mut self, number: u64, names: &[String]) {
+        for name in names {
             if let Some(numbers) = self.names.get_mut(name) {
                 numbers.retain(|other| *other != number);
                 if numbers.is_empty() {
@@ -188,7 +210,6 @@ impl Members {
                 }
             }
         }
-        free.into_iter().map(|address| (address, gone.mac)).collect()
     }
 
     /// Notes which other networks a member is on by now.
@@ -404,8 +425,11 @@ mod tests {
         let of = |members: &Members, name: &str| members.addresses_of(name).map(|all| all.len());
         assert_eq!((of(&members, "APP"), of(&members, "web"), of(&members, "x")), (Some(2), Some(1), None));
         assert_eq!(members.name_of("10.1.1.3".parse().unwrap()), Some("db"));
+        members.rename(2, &["base".to_owned(), "app".to_owned()]);
+        assert_eq!((of(&members, "app"), of(&members, "db"), of(&members, "base")), (Some(2), None, Some(1)));
+        assert_eq!(members.name_of("10.1.1.3".parse().unwrap()), Some("base"));
         members.leave(2);
-        assert_eq!((of(&members, "app"), of(&members, "db")), (Some(1), None));
+        assert_eq!((of(&members, "app"), of(&members, "base")), (Some(1), None));
         assert!(members.covers("10.1.1.77".parse().unwrap()));
     }
 }

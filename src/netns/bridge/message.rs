@@ -13,6 +13,8 @@ pub(super) enum Ask {
     Join(Wish),
     /// It is on these other networks by now.
     Others(Vec<OtherNetwork>),
+    /// It is found by these names from now on, and by no others.
+    Names(Vec<String>),
     /// The keeper of another network asks for a name, with a whole DNS message.
     Name(Vec<u8>),
     /// Other servers are to be asked for names, from now on; nobody becomes a member by that.

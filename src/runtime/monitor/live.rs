@@ -176,6 +176,14 @@ impl<'a> Live<'a> {
                 self.change_members(|all| all.retain(|member| member.attached().network != name));
                 return None;
             }
+            Ok(Some((Did::Renamed(name, names), _))) => {
+                self.change_members(|all| {
+                    if let Some(member) = all.iter_mut().find(|member| member.attached().network == name) {
+                        member.rename(names);
+                    }
+                });
+                return None;
+            }
             Ok(Some((Did::Joining(interface), _))) => {
                 self.doubtful.borrow_mut().push(interface);
                 return None;

@@ -393,6 +393,14 @@ pub(super) const ALL: &[Scenario] = &[
         ..NONE
     },
     Scenario {
+        name: "rename-on-a-network",
+        prepare: &[ON_FRONT_NETWORK, &ON_FRONT],
+        acts: &[&["rename", "one", "two"]],
+        again: GONE,
+        statuses: STARTED,
+        ..NONE
+    },
+    Scenario {
         name: "network-disconnect",
         prepare: &[ON_FRONT_NETWORK, &ON_FRONT],
         acts: &[&["network", "disconnect", "front", "one"]],

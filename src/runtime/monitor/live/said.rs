@@ -13,6 +13,8 @@ pub(super) enum Did {
     Joining(String),
     /// It has joined one. The descriptors of the membership come along.
     Joined(Box<Passed>),
+    /// What the container is called has changed: it is to be found by these names on this network.
+    Renamed(String, Vec<String>),
     /// It could not do what was wanted with this network.
     Failed(String, Failure),
     /// It has written a file.

@@ -104,8 +104,18 @@ fn change(order: &Order<'_>, link: &Link) -> Result<(), Failure> {
             Err(failure) => tell(&Did::Failed(name.clone(), failure))?,
         }
     }
+    let mut has: Vec<Attached> = Vec::new();
+    for member in stays {
+        let name = &member.attached().network;
+        match wanted.iter().find(|(wish, wanted)| wanted == name && wish.names != member.wish().names) {
+            Some((wish, _)) => {
+                tell(&Did::Renamed(name.clone(), wish.names.clone()))?;
+                has.push(member.renamed(wish));
+            }
+            None => has.push(member.attached().clone()),
+        }
+    }
     let place = |has: &Attached| wanted.iter().position(|(_, name)| *name == has.network);
-    let mut has: Vec<Attached> = stays.iter().map(|member| member.attached().clone()).collect();
     has.extend(joined.iter().map(|member| member.attached().clone()));
     has.sort_by_key(place);
     files::follow(order.context, order.network, &has, |path, text| {
