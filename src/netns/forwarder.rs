@@ -16,6 +16,7 @@
 
 mod door;
 mod inside;
+mod lookout;
 mod pipes;
 mod tcp;
 mod token;
@@ -28,6 +29,7 @@ use crate::spec::network::Protocol;
 use crate::sys::fd;
 use door::{Door, HostSocket};
 use inside::Inside;
+use lookout::Lookout;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -187,8 +189,9 @@ impl Forwarder {
     /// Serves until the link closes.
     fn run(&mut self, link: &Link) -> nix::Result<()> {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
+        let mut lookout = Lookout::default();
         loop {
-            let count = match self.epoll.wait(&mut events, self.timeout()) {
+            let count = match lookout.wait(&self.epoll, &mut events, self.timeout()) {
                 Err(Errno::EINTR) => continue,
                 other => other?,
             };
