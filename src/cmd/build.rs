@@ -34,12 +34,12 @@ pub use options::Args;
 ///
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a step that fails.
-pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+pub fn run(args: Box<Args>, env: &Env) -> Result<ExitCode> {
     // Docker builds with a client of its own.
     built(args, env).map_err(Error::of_client)
 }
 
-fn built(args: Args, env: &Env) -> Result<ExitCode> {
+fn built(args: Box<Args>, env: &Env) -> Result<ExitCode> {
     let caller = host::caller()?;
     let words = args.context.clone();
     let dialect = super::dialect();
@@ -48,7 +48,7 @@ fn built(args: Args, env: &Env) -> Result<ExitCode> {
     let ids = (args.result.iidfile.clone(), args.result.iidfile_raw.clone());
     let metadata = args.result.metadata_file.clone();
     let logfile = args.output.logfile.clone();
-    let Wanted { request, method, json } = request::wanted(args, &caller, ui::docker())?;
+    let Wanted { request, method, json } = request::wanted(*args, &caller, ui::docker())?;
     let iidfile = IdFile::open(ids, &request)?;
     let results = Results::prepare(iidfile, metadata.as_deref(), &request, quiet, dialect)?;
     let mut progress = Progress::new(mode, logfile.as_deref().map(log).transpose()?)?;

@@ -69,7 +69,7 @@ pub struct BuildxArgs {
 /// Those of the verb.
 pub fn builder(args: BuilderArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
-        BuilderVerb::Build(args) => build::run(*args, env),
+        BuilderVerb::Build(args) => build::run(args, env),
         BuilderVerb::Du(args) => du::run(&args, env),
         BuilderVerb::Prune(args) => prune::run(&args, env),
     }
@@ -81,7 +81,7 @@ pub fn builder(args: BuilderArgs, env: &Env) -> Result<ExitCode> {
 /// Those of the verb.
 pub fn buildx(args: BuildxArgs, env: &Env) -> Result<ExitCode> {
     match args.verbs.verb {
-        BuildxVerb::Build(args) => build::run(*args, env),
+        BuildxVerb::Build(args) => build::run(args, env),
         BuildxVerb::Create(args) => instances::create(&args),
         BuildxVerb::Du(args) => du::run(&args, env),
         BuildxVerb::Imagetools(args) => imagetools::run(args, env),

@@ -33,7 +33,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a failed pull.
-pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+pub fn run(args: Box<Args>, env: &Env) -> Result<ExitCode> {
     let caller = host::caller()?;
     let (quiet, policy) = (args.container.image.quiet, args.container.image.pull.into());
     let mut wanted = creation::wanted(args.container, args.words, &caller)?;

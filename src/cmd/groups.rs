@@ -152,7 +152,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Attach(args) => attach::run(&args, env),
         ContainerVerb::Cleanup(args) => container::cleanup::run(&args, env),
         ContainerVerb::Clone(args) => container::clone::run(&args, env),
-        ContainerVerb::Create(args) => create::run(*args, env),
+        ContainerVerb::Create(args) => create::run(args, env),
         ContainerVerb::Exists(args) => container::exists::run(&args, env),
         ContainerVerb::Init(args) => init::run(&args, env),
         ContainerVerb::Inspect(args) => inspect::run_kind(&args, ObjectKind::Container, env),
@@ -166,7 +166,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
         ContainerVerb::Rename(args) => rename::run(&args, env),
         ContainerVerb::Restart(args) => restart::run(&args, env),
         ContainerVerb::Rm(args) => rm::run(&args, env),
-        ContainerVerb::Run(args) => run::run(*args, env),
+        ContainerVerb::Run(args) => run::run(args, env),
         ContainerVerb::Start(args) => start::run(&args, env),
         ContainerVerb::Stats(args) => stats::run(&args, env),
         ContainerVerb::Stop(args) => stop::run(&args, env),
@@ -184,7 +184,7 @@ pub fn container(args: ContainerArgs, env: &Env) -> Result<ExitCode> {
 /// Those of the verb.
 pub fn image(args: ImageArgs, env: &Env) -> Result<ExitCode> {
     match args.verb {
-        ImageVerb::Build(args) => build::run(*args, env),
+        ImageVerb::Build(args) => build::run(args, env),
         ImageVerb::Diff(args) => {
             let args = diff::Args { names: args.images, latest: false, format: args.format };
             diff::run(&args, diff::DiffTarget::Image, env)

@@ -38,13 +38,13 @@ pub struct Args {
 ///
 /// # Errors
 /// Anything that is wrong with the options, before anything changes; a failed pull; a failed start.
-pub fn run(args: Args, env: &Env) -> Result<ExitCode> {
+pub fn run(args: Box<Args>, env: &Env) -> Result<ExitCode> {
     if lacks_terminal(args.container.terminal.tty, args.container.terminal.interactive && !args.run.detach) {
         ui::report(&input_is_no_terminal());
         return Ok(ExitCode::FAILURE);
     }
     let attachment = attachment(&args)?;
-    let Args { mut container, run, words, .. } = args;
+    let Args { mut container, run, words, .. } = *args;
     container.lifecycle.rm |= run.rmi;
     let caller = host::caller()?;
     let (quiet, policy) = (container.image.quiet, container.image.pull.into());

@@ -32,6 +32,14 @@ fn what_only_the_pod_can_have_is_refused() {
         (&["--infra=false", "-p", "80:80"], "you must have an infra container"),
         (&["--infra=false", "--infra-name", "x"], "cannot set infra-name"),
         (&["--infra=false", "--no-hosts"], "cannot specify --no-hosts"),
+        (&["--infra=false", "--network", "none"], "cannot set --network without an infra container"),
+        (&["--infra=false", "--ip", "10.88.0.9"], "cannot set --ip without an infra container"),
+        (&["--infra=false", "--dns", "192.0.2.1"], "cannot set --dns without an infra container"),
+        (&["--infra=false", "--add-host", "a:192.0.2.1"], "cannot set --add-host without"),
+        (&["--infra=false", "--sysctl", "net.ipv4.ip_forward=1"], "cannot set --sysctl without"),
+        (&["--ip", "10.0.2.50"], "--ip can only be set when the network mode is bridge"),
+        (&["--gpus", "all"], "no CDI specification"),
+        (&["--sysctl", "kernel.hostname=x"], "kernel.hostname cannot be set for a container"),
         (&["--share", "mnt"], "mount sharing functionality not supported"),
         (&["--share", "wat"], "invalid kernel namespace to share: wat"),
         (&["--share", "cgroup"], "cannot define the pod as the cgroup parent"),
@@ -46,6 +54,27 @@ fn what_only_the_pod_can_have_is_refused() {
     assert_eq!(run(&env, &["--rm", "--pod", "nosuch"], &["true"]).code, 125);
     assert_eq!(run(&env, &["--rm", "--pod", "new:"], &["true"]).says("at least one character").code, 125);
     pod(&env, &["rm", "p"]);
+}
+
+#[test]
+fn members_are_where_the_pod_was_put() {
+    let env = TestEnv::new();
+    env.coracle(["network", "create", "--subnet=10.123.45.0/24", "--subnet=fd12:3456::/64", "front"]).ok();
+    let place = ["--ip=10.123.45.67", "--ip6=fd12:3456::67", "--mac-address=02:00:00:00:00:67"];
+    let options =
+        ["create", "--name=p", "--network=front", "--sysctl=net.ipv4.ip_unprivileged_port_start=99"];
+    pod(&env, &[&options[..], &place].concat());
+    for _ in 0..2 {
+        let script =
+            "ip -o addr show eth0; ip -o link show eth0; cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
+        let seen = run_ok(&env, &["--rm", "--pod=p"], &["sh", "-c", script]).stdout;
+        for part in ["10.123.45.67/24", "fd12:3456::67/64", "02:00:00:00:00:67"] {
+            assert!(seen.contains(part), "{part}: {seen}");
+        }
+        assert_eq!(seen.lines().last(), Some("99"));
+        pod(&env, &["restart", "p"]);
+    }
+    pod(&env, &["rm", "-f", "-t0", "p"]);
 }
 
 #[test]

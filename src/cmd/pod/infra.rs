@@ -128,11 +128,27 @@ pub struct InfraArgs {
 /// `Usage`, naming the option.
 pub(super) fn check_without(args: &InfraArgs, share: Option<&str>) -> Result<()> {
     let default = |share: &str| matches!(share, "" | "none" | "ipc,net,uts");
+    let (place, names) = (&args.place, &args.names);
+    // Options of the pod's network and its names, which the containers would never see.
+    let lost = [
+        ("network", !args.network.is_empty()),
+        ("ip", place.ip.is_some()),
+        ("ip6", place.ip6.is_some()),
+        ("mac-address", place.mac_address.is_some()),
+        ("network-alias", !place.network_alias.is_empty()),
+        ("dns", !names.dns.is_empty()),
+        ("dns-search", !names.dns_search.is_empty()),
+        ("dns-option", !names.dns_option.is_empty()),
+        ("add-host", !names.add_host.is_empty()),
+        ("sysctl", !args.sysctl.is_empty()),
+    ];
     let wrong = if !args.publish.is_empty() {
         "you must have an infra container to publish port bindings to the host".to_owned()
     } else if args.infra_name.is_some() {
         "cannot set infra-name without an infra container".to_owned()
-    } else if args.names.no_hosts {
+    } else if let Some((option, _)) = lost.iter().find(|(_, given)| *given) {
+        format!("cannot set --{option} without an infra container")
+    } else if names.no_hosts {
         "cannot specify --no-hosts without an infra container".to_owned()
     } else if let Some(share) = share.filter(|share| !default(share)) {
         format!("cannot set share({share}) namespaces without an infra container")

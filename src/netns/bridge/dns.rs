@@ -17,6 +17,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod upstream;
+#[cfg(test)]
+mod upstream_tests;
 
 pub use answer::DOMAIN;
 
