@@ -335,6 +335,14 @@ check "connect it" 0 "" "$c" network connect back client
 check "its name" 0 "Name:" $(asks client db)
 check "its alias" 0 "Name:" $(asks client store)
 check "reach it" 0 "served" "$c" exec client sh -c "$(get "$(address db back)")"
+if [ -e /etc/systemd/system/other.path ]; then
+    cp "$work/layer.tar" /tmp/layer.tar
+    # Asks the guest to have another account do the same.
+    echo "$binary /tmp/layer.tar $(id -un) $work $web" >"$work/other" && mv "$work/other" "$HOME/other"
+    check "another account sees and reaches nothing of it" 0 "all held" \
+        sh -c 'for i in $(seq 110); do [ -e /tmp/other.said ] && break; sleep 1; done; cat /tmp/other.said'
+    check "nor is anything of it lost" 0 "served" "$c" exec client sh -c "$(get "$(address db back)")"
+fi
 check "a neighbour that takes another one's address" 0 "" "$c" run -d --name thief --network back --cap-add NET_ADMIN,NET_RAW \
     "$image" sleep 1000
 check "announces it" 0 "" sh -c "$c exec thief sh -c 'ip addr add $(address db back)/32 dev eth0

@@ -113,17 +113,36 @@ ExecStart=/bin/rm /home/tester/again
 ExecStart=/bin/loginctl enable-linger tester
 ExecStart=/bin/systemctl restart user@1000.service
 END
+    # A second account, which does what the first one asks for.
+    cat >"$temp/other.path" <<END
+[Path]
+PathExists=/home/tester/other
+[Install]
+WantedBy=multi-user.target
+END
+    cat >"$temp/other.service" <<END
+[Service]
+Type=oneshot
+User=other
+PAMName=login
+WorkingDirectory=/home/other
+ExecStartPre=+/bin/mv /home/tester/other /tmp/other.asked
+ExecStart=/bin/sh -c 'xargs /bin/sh /opt/coracle/other-user.sh </tmp/other.asked >/tmp/other.new 2>&1; mv /tmp/other.new /tmp/other.said'
+END
     mmdebstrap --quiet --variant=essential --architectures="$architectures" --include="$packages" --aptopt='Acquire::Retries "3"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/bin/qemu-*' --dpkgopt='path-include=/usr/bin/qemu-aarch64*' \
         --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh --groups systemd-journal tester' \
+        --customize-hook='chroot "$1" useradd --create-home --shell /bin/sh other' \
         --customize-hook='chroot "$1" passwd -d root' \
         --customize-hook="upload $temp/prepare.service /etc/systemd/system/prepare.service" \
         --customize-hook="upload $temp/smoke.service /etc/systemd/system/smoke.service" \
         --customize-hook="upload $temp/again.path /etc/systemd/system/again.path" \
         --customize-hook="upload $temp/again.service /etc/systemd/system/again.service" \
-        --customize-hook='chroot "$1" systemctl enable smoke.service again.path' \
+        --customize-hook="upload $temp/other.path /etc/systemd/system/other.path" \
+        --customize-hook="upload $temp/other.service /etc/systemd/system/other.service" \
+        --customize-hook='chroot "$1" systemctl enable smoke.service again.path other.path' \
         --customize-hook='chroot "$1" systemctl mask docker-registry.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-timesyncd.service' \
         ${foreign:+--customize-hook="cd \"\$1/tmp\" && APT_CONFIG=\"\$MMDEBSTRAP_APT_CONFIG\" apt-get download $foreign \
             && dpkg-deb -x ./*.deb \"\$1/opt/foreign\" && rm ./*.deb"} \
@@ -144,7 +163,7 @@ fi
 temp=$(mktemp -d)
 mkdir "$temp/payload"
 cp "$binary" "$temp/payload/coracle"
-cp scripts/smoke.sh "$temp/payload/smoke.sh"
+cp scripts/smoke.sh scripts/other-user.sh "$temp/payload/"
 chmod 0755 "$temp/payload"/*
 cp contrib/systemd/user/* "$temp/payload/"
 tar -C "$temp/payload" -cf "$temp/payload.tar" .
