@@ -118,6 +118,72 @@ check "exec" 0 "in web" "$c" exec web sh -c 'echo in web'
 check "stop" 0 "web" "$c" stop -t 1 web
 check "ps -a after stop" 0 "Exited" "$c" ps -a
 check "rm" 0 "web" "$c" rm web
+# --- a port of SCTP, where the kernel has it: messages keep their bounds, streams and kinds
+cat >"$work/sctp.py" <<'END'
+import socket, struct, sys
+def sctp():
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)
+def send(to, data, stream, flags, kind):
+    to.sendmsg([data], [(132, 2, struct.pack("=HHIIi", stream, flags, socket.htonl(kind), 0, 0))])
+def receive(at):
+    whole = b""
+    while True:
+        data, control, flags, _ = at.recvmsg(1 << 16, 64)
+        whole += data
+        if flags & socket.MSG_EOR or not data:
+            break
+    stream, _, flags, kind = struct.unpack_from("=HHHxxI", control[0][2]) if whole else (0, 0, 0, 0)
+    return whole, stream, flags, socket.ntohl(kind)
+def serve():
+    door = sctp()
+    door.setsockopt(132, 2, struct.pack("=HHHH", 100, 100, 0, 0))
+    door.bind(("0.0.0.0", 80))
+    door.listen()
+    print("ready", flush=True)
+    while True:
+        client = door.accept()[0]
+        client.setsockopt(132, 32, 1)
+        while True:
+            message = receive(client)
+            if message[0] in (b"", b"bye"):
+                break
+            send(client, *message)
+        print("ended by", "itself" if message[0] else "its client", flush=True)
+        client.close()
+def ask(port):
+    server = sctp()
+    server.setsockopt(132, 2, struct.pack("=HHHH", 80, 100, 0, 0))
+    server.setsockopt(132, 32, 1)
+    server.settimeout(20)
+    server.connect(("127.0.0.1", port))
+    sent = [(b"one", 0, 0, 1), (b"two", 0, 0, 46), (b"x" * 150000, 79, 0, 2), (b"last", 7, 1, 0xfedcba98)]
+    for message in sent:
+        send(server, *message)
+        got = receive(server)
+        assert got == message, (got[0][:20], len(got[0]), got[1:])
+    for text in b"these", b"are", b"three":
+        send(server, text, 3, 0, 0)
+    assert [receive(server)[0] for _ in range(3)] == [b"these", b"are", b"three"]
+    return server
+if sys.argv[1] == "serve":
+    serve()
+ask(int(sys.argv[1])).close()
+server = ask(int(sys.argv[1]))
+send(server, b"bye", 0, 0, 0)
+assert receive(server)[0] == b""
+print("all as sent")
+END
+if python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)' 2>/dev/null; then
+    check "run with a port of SCTP" 0 "" "$c" run -d --name sctp -p "$web:80/sctp" --rootfs /:O python3 -c "$(cat "$work/sctp.py")" serve
+    check "it is listed" 0 "80/sctp -> 0.0.0.0:$web" "$c" port sctp
+    check "its service listens" 0 "ready" sh -c "until $c logs sctp | grep ready; do sleep 0.5; done"
+    check "messages arrive as they were sent" 0 "all as sent" python3 "$work/sctp.py" "$web"
+    check "and both sides see the end" 0 "ended by its client
+ended by itself" "$c" logs sctp
+    check "rm -f of it" 0 "sctp" "$c" rm -f -t 0 sctp
+else
+    check "without SCTP a port of it is refused" 125 "this kernel has no SCTP" "$c" run --rm -p 80/sctp "$image" true
+fi
 # --- the journal, where it runs
 if [ -S /run/systemd/journal/socket ]; then
     check "run with the journal" 0 "to the journal" "$c" run --name journal --network=none \

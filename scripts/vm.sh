@@ -15,7 +15,7 @@ arch=${ARCH:-amd64}
 say() { printf '==> %s\n' "$*"; }
 
 packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-$arch,uidmap,slirp4netns
-packages=$packages,docker-registry,busybox-static,curl,iproute2,procps
+packages=$packages,docker-registry,busybox-static,curl,iproute2,procps,python3-minimal
 # An emulator for another machine's programs, and one of those.
 architectures=$arch foreign=
 if [ "$arch" = amd64 ]; then

@@ -28,7 +28,7 @@ pub mod swap;
 pub use attempts::Attempts;
 pub use choice::{driver, usual};
 pub use driver::{Driver, Helper, Tool};
-pub use listen::{Listener, listen};
+pub use listen::{Listener, check_protocols, listen};
 pub use mode::{AddressOptions, merge_networks, parse_network};
 pub use names::{dns_plan, parse_add_host};
 pub use program::says_of_its_version;

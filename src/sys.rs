@@ -16,6 +16,7 @@ pub mod process;
 pub mod pty;
 pub mod random;
 pub mod read;
+pub mod sctp;
 pub mod seccomp;
 pub mod sockets;
 pub mod volume;

@@ -5,7 +5,7 @@ use crate::engine::containers;
 use crate::engine::containers::selector::{ContainerSelector, StatusFilter};
 use crate::error::{Error, Kind, Result, phrases};
 use crate::host::Env;
-use crate::spec::network::host_address;
+use crate::spec::network::{Protocol, host_address};
 use crate::storage::containers::PortRecord;
 use crate::ui;
 use crate::view::{Dialect, both_families};
@@ -19,7 +19,7 @@ pub struct Args {
     /// Container by name, id or beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: Option<String>,
-    /// Container port to look up, with /tcp (the default) or /udp
+    /// Container port to look up, with /tcp (the default), /udp or /sctp
     #[arg(value_name = "PORT[/PROTOCOL]")]
     pub port: Option<String>,
     /// Show the ports of all running containers
@@ -33,17 +33,16 @@ pub struct Args {
 /// A port inside, `80` or `53/udp`.
 struct Wanted {
     port: u16,
-    protocol: String,
+    protocol: Protocol,
 }
 
 impl FromStr for Wanted {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let protocol = protocol.to_ascii_lowercase();
         let port = port.parse().ok().filter(|port| *port > 0);
-        match (port, protocol.as_str()) {
-            (Some(port), "tcp" | "udp") => Ok(Wanted { port, protocol }),
+        match (port, protocol.parse()) {
+            (Some(port), Ok(protocol)) => Ok(Wanted { port, protocol }),
             _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a port of a container"))
                 .hint("Write a number from 1 to 65535, and the protocol if it is not tcp: 53/udp")),
         }
@@ -87,9 +86,7 @@ pub fn run(args: &Args, env: &Env) -> Result<ExitCode> {
                 format!("{before}{}/{} -> {}\n", port.container_port, port.protocol, published(port))
             })),
             Some(wanted) => {
-                let same = |p: &&PortRecord| {
-                    (p.container_port, p.protocol.as_str()) == (wanted.port, wanted.protocol.as_str())
-                };
+                let same = |p: &&PortRecord| (p.container_port, p.protocol) == (wanted.port, wanted.protocol);
                 let lines: String = ports.iter().filter(same).map(|p| published(p) + "\n").collect();
                 if lines.is_empty() {
                     let name = words.first().map_or(container.id().short(), String::as_str);

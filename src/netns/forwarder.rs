@@ -3,20 +3,23 @@
 //! Theory of operation. The leaf inherits listeners that were bound in the host's network, then enters the
 //! container's user and network namespaces. A socket stays in the network in which it was created, so `accept`
 //! still returns the host's clients, while every new socket connects inside. One thread waits on one epoll for
-//! everything. TCP data moves through a pipe by splice(2), without passing through this program; UDP datagrams
-//! go through one buffer.
+//! everything. TCP data moves through a pipe by splice(2), without passing through this program; SCTP messages
+//! and UDP datagrams go through one buffer.
 //!
-//! The container sees the client's own address ([`inside`]), as if there were no forwarder. Services that
+//! By TCP the container sees the client's own address ([`inside`]), as if there were no forwarder. Services that
 //! listen on 127.0.0.1 inside stay private: connections only go to the container's outer address.
 //!
-//! Bounds: the descriptor limit bounds connections and UDP sessions, a stalled receiver holds one pipe, and
-//! everything else waits in the kernel's socket buffers. Accepting pauses at the limit.
+//! Bounds: the descriptor limit bounds connections and UDP sessions, a stalled receiver holds one pipe or one
+//! message, and everything else waits in the kernel's socket buffers. Accepting pauses at the limit.
 //!
 //! The leaf exits when the link to the monitor closes.
 
+mod connections;
 mod door;
+mod end;
 mod inside;
 mod pipes;
+mod sctp;
 mod tcp;
 mod token;
 mod udp;
@@ -26,6 +29,7 @@ use super::reach::Reach;
 use crate::fork::{Child, Doing, Failure, Link};
 use crate::spec::network::Protocol;
 use crate::sys::fd;
+use connections::Connections;
 use door::{Door, HostSocket};
 use inside::Inside;
 use nix::errno::Errno;
@@ -34,7 +38,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use serde::{Deserialize, Serialize};
-use std::net::TcpListener;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use token::Token;
@@ -43,9 +47,9 @@ use token::Token;
 const EVENTS_MAX: usize = 256;
 /// Descriptors left for everything but connections.
 const FDS_RESERVED: usize = 64;
-/// Descriptors of one TCP connection at its worst: two sockets and two pipes.
+/// Descriptors of one connection at its worst: two sockets and two pipes.
 const FDS_PER_CONNECTION: usize = 6;
-/// Most TCP connections at once, whatever the descriptor limit.
+/// Most connections at once, whatever the descriptor limit.
 const CONNECTIONS_MAX: usize = 50_000;
 /// How long accepting pauses when the machine is out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -152,10 +156,10 @@ struct Forwarder {
     epoll: Epoll,
     inside: Inside,
     doors: Vec<Door>,
-    tcp: tcp::Connections,
+    connections: Connections,
     udp: udp::Sessions,
-    /// Why accepting pauses.
-    paused: Option<Pause>,
+    /// What is not accepted at present, and why.
+    paused: BTreeMap<Protocol, Pause>,
     swept: Instant,
 }
 
@@ -167,8 +171,8 @@ impl Forwarder {
         for Listener { bound, sockets } in listeners {
             for fd in sockets {
                 doors.push(match bound.protocol {
-                    Protocol::Tcp => Door::Tcp(TcpListener::from(fd), bound.container_port),
                     Protocol::Udp => Door::Udp(HostSocket::new(fd, bound.container_port)),
+                    other => Door::Connections(fd.into(), bound.container_port, other),
                 });
             }
         }
@@ -179,9 +183,17 @@ impl Forwarder {
         let has_udp = doors.iter().any(|door| matches!(door, Door::Udp(_)));
         let sessions = if has_udp { (spare / 4).clamp(1, udp::SESSIONS_MAX) } else { 0 };
         let connections = (spare - spare.min(sessions)) / FDS_PER_CONNECTION;
-        let tcp = tcp::Connections::new(connections.clamp(1, CONNECTIONS_MAX));
+        let connections = Connections::new(connections.clamp(1, CONNECTIONS_MAX));
         let udp = udp::Sessions::new(sessions);
-        Ok(Forwarder { epoll, inside, doors, tcp, udp, paused: None, swept: Instant::now() })
+        Ok(Forwarder {
+            epoll,
+            inside,
+            doors,
+            connections,
+            udp,
+            paused: BTreeMap::new(),
+            swept: Instant::now(),
+        })
     }
 
     /// Serves until the link closes.
@@ -199,15 +211,15 @@ impl Forwarder {
                         None => return Ok(()),
                     },
                     Token::Listener(i) => self.door(i),
-                    Token::Client(id) => self.tcp.on_client(id, event.events()),
+                    Token::Client(id) => self.connections.on_client(id, event.events()),
                     Token::Container(id) => {
-                        self.tcp.on_container(id, event.events(), &self.epoll, &self.inside)
+                        self.connections.on_container(id, event.events(), &self.epoll, &self.inside)
                     }
                     Token::Session(id) => self.udp.answer(id, &self.doors),
                 }
             }
-            self.tcp.turn();
-            self.tcp.retry(PAUSE);
+            self.connections.turn();
+            self.connections.retry(PAUSE);
             self.resume_accepting();
             if !self.udp.is_empty() && self.swept.elapsed() >= SWEEP {
                 self.udp.sweep();
@@ -218,9 +230,11 @@ impl Forwarder {
 
     /// How long the next wait may last: not at all with work at hand, forever with none in sight.
     fn timeout(&self) -> EpollTimeout {
-        if self.tcp.has_work() {
+        if self.connections.has_work() {
             EpollTimeout::ZERO
-        } else if matches!(self.paused, Some(Pause::Since(_))) || self.tcp.is_starved() {
+        } else if self.paused.values().any(|pause| matches!(pause, Pause::Since(_)))
+            || self.connections.is_starved()
+        {
             EpollTimeout::try_from(PAUSE).unwrap_or(EpollTimeout::NONE)
         } else if !self.udp.is_empty() {
             EpollTimeout::try_from(SWEEP).unwrap_or(EpollTimeout::NONE)
@@ -232,10 +246,10 @@ impl Forwarder {
     /// Something waits at a host socket.
     fn door(&mut self, i: usize) {
         match self.doors.get(i) {
-            Some(Door::Tcp(listener, port)) => {
-                let goes_on = self.tcp.accept(listener, *port, &self.epoll, &self.inside);
-                if !goes_on {
-                    self.set_accepting(false);
+            Some(Door::Connections(listener, port, protocol)) => {
+                let (port, protocol) = (*port, *protocol);
+                if !self.connections.accept(listener, (port, protocol), &self.epoll, &self.inside) {
+                    self.set_accepting(protocol, false);
                 }
             }
             Some(Door::Udp(socket)) => self.udp.receive(i, socket, &self.epoll, &self.inside),
@@ -245,27 +259,35 @@ impl Forwarder {
 
     /// Ends a pause when its reason has gone.
     fn resume_accepting(&mut self) {
-        let over = match self.paused {
-            None => false,
-            Some(Pause::Full) => !self.tcp.is_full(),
-            Some(Pause::Since(since)) => since.elapsed() >= PAUSE,
-        };
-        if over {
-            self.set_accepting(true);
+        for protocol in [Protocol::Tcp, Protocol::Sctp] {
+            let over = match self.paused.get(&protocol) {
+                None => false,
+                Some(Pause::Full) => !self.connections.is_full(protocol),
+                Some(Pause::Since(since)) => since.elapsed() >= PAUSE,
+            };
+            if over {
+                self.set_accepting(protocol, true);
+            }
         }
     }
 
     /// Clients wait in the kernel's queue while accepting pauses.
-    fn set_accepting(&mut self, accepting: bool) {
+    fn set_accepting(&mut self, protocol: Protocol, accepting: bool) {
         let flags = if accepting { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
         for (i, door) in self.doors.iter().enumerate() {
-            if let Door::Tcp(listener, _) = door {
+            if let Door::Connections(listener, _, accepted) = door
+                && *accepted == protocol
+            {
                 // A registered descriptor can be modified; there is nothing else to fail.
                 let _ = self.epoll.modify(listener, &mut EpollEvent::new(flags, Token::Listener(i).into()));
             }
         }
-        let reason = if self.tcp.is_full() { Pause::Full } else { Pause::Since(Instant::now()) };
-        self.paused = (!accepting).then_some(reason);
+        if accepting {
+            self.paused.remove(&protocol);
+        } else {
+            let full = self.connections.is_full(protocol);
+            self.paused.insert(protocol, if full { Pause::Full } else { Pause::Since(Instant::now()) });
+        }
     }
 }
 

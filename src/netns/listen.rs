@@ -8,9 +8,10 @@
 use crate::error::{Error, Kind, Result, phrases};
 use crate::spec::network::{PortPublish, Protocol, host_address};
 use crate::sys::read::text_of;
+use crate::sys::sctp::{self, Streams};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockname,
+    AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, getsockname,
     listen as start_listening, setsockopt, socket, sockopt,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,13 +19,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// How often a free port is asked for until one is free in both families.
 const FREE_PORT_TRIES: usize = 64;
+/// Most streams of an SCTP association towards a client; from it, as many as it likes.
+const STREAMS_MAX: u16 = 1024;
 
 /// A published port's sockets on the host.
 #[derive(Debug)]
 pub struct Listener {
     /// What is published, with the host port that was bound.
     pub bound: PortPublish,
-    /// One socket per address family; listening for TCP.
+    /// One socket per address family; listening for TCP and SCTP.
     pub(super) sockets: Vec<OwnedFd>,
 }
 
@@ -89,25 +92,46 @@ fn open_at(port: &PortPublish, number: u16) -> nix::Result<Vec<OwnedFd>> {
     Ok(vec![open_socket(port.protocol, (ip, number).into())?])
 }
 
-fn open_socket(protocol: Protocol, address: SocketAddr) -> nix::Result<OwnedFd> {
-    let kind = match protocol {
-        Protocol::Tcp => SockType::Stream,
-        Protocol::Udp => SockType::Datagram,
+/// Refuses ports of a protocol that this kernel does not have, before anything changes.
+///
+/// # Errors
+/// `Network`, naming the port.
+pub fn check_protocols(ports: &[PortPublish]) -> Result<()> {
+    match ports.iter().find(|port| port.protocol == Protocol::Sctp) {
+        Some(port) => new_socket(AddressFamily::Inet, port.protocol).map(drop).map_err(|e| explain(port, e)),
+        None => Ok(()),
+    }
+}
+
+fn new_socket(family: AddressFamily, protocol: Protocol) -> nix::Result<OwnedFd> {
+    let (kind, number) = match protocol {
+        Protocol::Tcp => (SockType::Stream, None),
+        Protocol::Udp => (SockType::Datagram, None),
+        Protocol::Sctp => (SockType::Stream, Some(SockProtocol::Sctp)),
     };
+    socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, number)
+}
+
+fn open_socket(protocol: Protocol, address: SocketAddr) -> nix::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let fd = new_socket(family, protocol)?;
     if address.is_ipv6() {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
     }
     match protocol {
         // Connections of an earlier container in TIME_WAIT do not hold the port.
         Protocol::Tcp => setsockopt(&fd, sockopt::ReuseAddr, &true)?,
+        // Nor do associations that are still being shut down.
+        Protocol::Sctp => {
+            setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+            sctp::ask_for(&fd, Streams { out: STREAMS_MAX, inward: 0 })?;
+        }
         // An answer must leave from the address that was asked, which a wildcard socket has to note.
         Protocol::Udp if address.is_ipv4() => setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)?,
         Protocol::Udp => setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true)?,
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
-    if protocol == Protocol::Tcp {
+    if protocol != Protocol::Udp {
         start_listening(&fd, Backlog::MAXCONN)?;
     }
     Ok(fd)
@@ -138,8 +162,17 @@ fn explain(port: &PortPublish, errno: Errno) -> Error {
             phrases::port_in_use(&port.to_string(), &address, protocol.as_str()).caused_by(errno).hint(
                 format!(
                     "See who has it: ss -{}lnp 'sport = :{host_port}'. Or use another port, or any free one: -p {container_port}.",
-                    if *protocol == Protocol::Tcp { 't' } else { 'u' }
+                    match protocol {
+                        Protocol::Tcp => 't',
+                        Protocol::Udp => 'u',
+                        Protocol::Sctp => 'S',
+                    }
                 ),
+            )
+        }
+        Errno::EPROTONOSUPPORT | Errno::ESOCKTNOSUPPORT => {
+            error(format!("this kernel has no {}", protocol.as_str().to_uppercase())).hint(
+                "Load its module, if the kernel comes with one: sudo modprobe sctp. Or use /tcp or /udp.",
             )
         }
         Errno::EACCES | Errno::EPERM => {
@@ -202,6 +235,19 @@ mod tests {
         assert!(e.hints()[0].contains("ss -tlnp"), "{:?}", e.hints());
         // The wildcard meets the same holder.
         listen(&publish(&format!("{port}:80"))).unwrap_err();
+    }
+
+    #[test]
+    fn sctp_needs_a_kernel_that_has_it() {
+        let ports = publish("127.0.0.1::9/sctp");
+        let Err(e) = check_protocols(&ports) else {
+            assert_ne!(listen(&ports).unwrap()[0].bound.host_port, 0);
+            return;
+        };
+        assert_eq!(e.message(), "cannot publish 127.0.0.1:0->9/sctp: this kernel has no SCTP");
+        assert!(e.hints()[0].contains("sudo modprobe sctp"), "{:?}", e.hints());
+        assert_eq!(listen(&ports).unwrap_err().message(), e.message());
+        check_protocols(&publish("9")).unwrap();
     }
 
     #[test]

@@ -10,8 +10,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// The example in every refusal of a `--publish` value.
-const PUBLISH_HINT: &str = "Write --publish [IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp], for example -p 8080:80, \
+const PUBLISH_HINT: &str = "Write --publish [IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp|/sctp], for example -p 8080:80, \
      -p 127.0.0.1:8080:80, -p 127.0.0.1::80 or -p 8000-8010:8000-8010/udp.";
+
+/// What to do about a word that is no protocol.
+const PROTOCOL_HINT: &str = "Use /tcp (the default), /udp or /sctp, for example -p 5353:53/udp.";
 
 /// A port that an image or `--expose` declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,7 +40,7 @@ impl fmt::Display for ExposedPort {
 pub fn parse_publish(text: &str) -> Result<Vec<PortPublish>> {
     let refuse = |why: String| Error::new(Kind::Usage, format!("cannot publish {text:?}: {why}"));
     let bad = |why: String| refuse(why).hint(PUBLISH_HINT);
-    let (ports, protocol) = split_protocol(text).map_err(|e| refuse(e.why).hint(e.hint))?;
+    let (ports, protocol) = split_protocol(text).map_err(|why| refuse(why).hint(PROTOCOL_HINT))?;
     let (left, container) = match ports.rsplit_once(':') {
         Some((left, container)) => (Some(left), container),
         None => (None, ports),
@@ -77,10 +80,11 @@ pub fn parse_publish(text: &str) -> Result<Vec<PortPublish>> {
 /// `Usage`, naming the part that is wrong.
 pub fn parse_expose(text: &str) -> Result<Vec<ExposedPort>> {
     let refuse = |why: String| Error::new(Kind::Usage, format!("cannot expose {text:?}: {why}"));
-    let (ports, protocol) = split_protocol(text).map_err(|e| refuse(e.why).hint(e.hint))?;
+    let (ports, protocol) = split_protocol(text).map_err(|why| refuse(why).hint(PROTOCOL_HINT))?;
     let range = port_range(ports, "port").map_err(|why| {
-        refuse(why)
-            .hint("Write --expose PORT[-PORT][/tcp|/udp], for example --expose 8080 or --expose 53/udp.")
+        refuse(why).hint(
+            "Write --expose PORT[-PORT][/tcp|/udp|/sctp], for example --expose 8080 or --expose 53/udp.",
+        )
     })?;
     Ok(range.map(|port| ExposedPort { port, protocol }).collect())
 }
@@ -145,26 +149,12 @@ fn addresses_meet(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
     }
 }
 
-/// Why a protocol is refused, and what to do.
-struct BadProtocol {
-    why: String,
-    hint: &'static str,
-}
-
 /// Cuts `/protocol` off; TCP when there is none.
-fn split_protocol(text: &str) -> Result<(&str, Protocol), BadProtocol> {
+fn split_protocol(text: &str) -> Result<(&str, Protocol), String> {
     let Some((ports, protocol)) = text.split_once('/') else { return Ok((text, Protocol::Tcp)) };
-    match protocol.to_ascii_lowercase().as_str() {
-        "tcp" => Ok((ports, Protocol::Tcp)),
-        "udp" => Ok((ports, Protocol::Udp)),
-        "sctp" => Err(BadProtocol {
-            why: "user-mode networking does not support sctp".to_owned(),
-            hint: "Use /tcp or /udp, or --network host, where the program binds the host's port itself.",
-        }),
-        _ => Err(BadProtocol {
-            why: format!("{protocol:?} is not a protocol"),
-            hint: "Use /tcp (the default) or /udp, for example -p 5353:53/udp.",
-        }),
+    match protocol.parse() {
+        Ok(protocol) => Ok((ports, protocol)),
+        Err(()) => Err(format!("{protocol:?} is not a protocol")),
     }
 }
 
@@ -246,6 +236,8 @@ mod tests {
             ("0:80", "0.0.0.0:0->80/tcp"),
             ("53:53/udp", "0.0.0.0:53->53/udp"),
             ("53/UDP", "0.0.0.0:0->53/udp"),
+            ("36412:36412/sctp", "0.0.0.0:36412->36412/sctp"),
+            ("9/SCTP", "0.0.0.0:0->9/sctp"),
             ("127.0.0.1:8080:80", "127.0.0.1:8080->80/tcp"),
             ("127.0.0.1::80", "127.0.0.1:0->80/tcp"),
             ("[::1]:80:80", "[::1]:80->80/tcp"),
@@ -276,7 +268,6 @@ mod tests {
             ("80-:80", "the host port is missing"),
             ("8000-8002:80-81", "the host range 8000-8002 has 3 ports and the container range 80-81 has 2"),
             ("8000:80-81", "the host range 8000 has 1 ports and the container range 80-81 has 2"),
-            ("80/sctp", "user-mode networking does not support sctp"),
             ("80/icmp", "\"icmp\" is not a protocol"),
             ("80/", "\"\" is not a protocol"),
             ("1.2.3:80:80", "\"1.2.3\" is not an IP address"),
@@ -305,7 +296,8 @@ mod tests {
         assert_eq!(shown("53/udp"), "53/udp");
         assert_eq!(shown("80-82/tcp"), "80/tcp 81/tcp 82/tcp");
         assert_eq!(shown("80:80"), "cannot expose \"80:80\": the port \"80:80\" is not a number");
-        assert_eq!(shown("9/sctp"), "cannot expose \"9/sctp\": user-mode networking does not support sctp");
+        assert_eq!(shown("9/sctp"), "9/sctp");
+        assert_eq!(shown("9/dccp"), "cannot expose \"9/dccp\": \"dccp\" is not a protocol");
     }
 
     #[test]
@@ -324,7 +316,7 @@ mod tests {
             check_publish(&mut ports).map(|()| ports.len()).map_err(|e| e.message().to_owned())
         };
         assert_eq!(check(&["80:80", "80:80"]), Ok(1));
-        assert_eq!(check(&["80:80", "80:80/udp", "81:80", "90", "90"]), Ok(5));
+        assert_eq!(check(&["80:80", "80:80/udp", "80:80/sctp", "81:80", "90", "90"]), Ok(6));
         assert_eq!(check(&["127.0.0.1:80:80", "127.0.0.2:80:80", "[::1]:80:80"]), Ok(3));
         assert_eq!(
             check(&["80:80", "127.0.0.1:80:81"]),

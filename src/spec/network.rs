@@ -272,6 +272,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
 }
 
 impl Protocol {
@@ -280,7 +282,17 @@ impl Protocol {
         match self {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
+            Protocol::Sctp => "sctp",
         }
+    }
+}
+
+/// The word behind a port, large or small; `Err` for any other.
+impl std::str::FromStr for Protocol {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+        all.into_iter().find(|one| one.as_str().eq_ignore_ascii_case(text)).ok_or(())
     }
 }
 

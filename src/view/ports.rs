@@ -1,6 +1,6 @@
 //! Published ports as listings show them.
 
-use crate::spec::network::{Protocol, host_address};
+use crate::spec::network::host_address;
 use crate::storage::containers::PortRecord;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -45,8 +45,8 @@ pub fn both_families(ports: &[PortRecord]) -> Vec<PortRecord> {
 /// A port that is only exposed, `80/tcp`: it has no port of the host.
 pub(super) fn exposed_port(text: &str) -> Option<PortRecord> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp };
-    Some(PortRecord { host_ip: None, host_port: 0, container_port: port.parse().ok()?, protocol })
+    let (container_port, protocol) = (port.parse().ok()?, protocol.parse().ok()?);
+    Some(PortRecord { host_ip: None, host_port: 0, container_port, protocol })
 }
 
 /// Ports as listings show them: `0.0.0.0:8080->80/tcp, 127.0.0.1:2000-2006->2000-2006/tcp`.
@@ -74,7 +74,7 @@ mod tests {
             host_ip: ip.map(|ip| ip.parse().unwrap()),
             host_port: host,
             container_port: inside,
-            protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
+            protocol: protocol.parse().unwrap(),
         }
     }
 
@@ -89,11 +89,12 @@ mod tests {
             port(Some("::1"), 443, 443, "tcp"),
             port(None, 0, 90, "tcp"),
             port(None, 65535, 65535, "udp"),
+            port(None, 36412, 36412, "sctp"),
         ];
         assert_eq!(
             ports(&list),
             "90/tcp, 0.0.0.0:2000-2002->2000-2002/tcp, 0.0.0.0:8080->80/tcp, [::1]:443->443/tcp, \
-             0.0.0.0:65535->65535/udp, 127.0.0.1:53->53/udp"
+             0.0.0.0:65535->65535/udp, 127.0.0.1:53->53/udp, 0.0.0.0:36412->36412/sctp"
         );
         assert_eq!(ports(&[]), "");
     }

@@ -91,6 +91,7 @@ mod run_options;
 mod run_terminal;
 mod save_load;
 mod scp;
+mod sctp;
 mod search;
 mod secret;
 mod slow_drip;

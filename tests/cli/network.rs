@@ -317,7 +317,7 @@ fn without_a_network_there_is_no_host_to_name() {
 fn bad_values_name_the_bad_part() {
     let env = TestEnv::new();
     for (options, part) in [
-        (["-p", "80/sctp"], "user-mode networking does not support sctp"),
+        (["-p", "80/dccp"], "\"dccp\" is not a protocol"),
         (["-p", "8080:x"], "the container port \"x\" is not a number"),
         (["--expose", "99999"], "99999 is not between 1 and 65535"),
         (["--network", "nowhere"], "unable to find network with name or ID nowhere: network not found"),

@@ -95,6 +95,9 @@ pub fn create(
     sources::look_up(store, &mut request, &facts.caller)?;
     check(&request, &facts)?;
     preflight::check(store, &request, &facts.caller, cidfile.as_ref(), replace)?;
+    if start && request.network.mode.carries_ports() {
+        netns::check_protocols(&request.network.ports)?;
+    }
 
     let image = image.map(|(name, wanted)| engine.ensure(&name, &wanted, report)).transpose()?;
     let named = request.name.is_some();

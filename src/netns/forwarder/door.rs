@@ -1,12 +1,13 @@
 //! The listening sockets on the host.
 
+use crate::spec::network::Protocol;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A host socket.
 pub(super) enum Door {
-    /// Accepts connections for this container port.
-    Tcp(TcpListener, u16),
+    /// Accepts connections of this protocol for this container port; accept(2) is the same for TCP and SCTP.
+    Connections(TcpListener, u16, Protocol),
     /// Gets datagrams for this container port.
     Udp(HostSocket),
 }
@@ -14,7 +15,7 @@ pub(super) enum Door {
 impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Door::Tcp(listener, _) => listener.as_fd(),
+            Door::Connections(listener, ..) => listener.as_fd(),
             Door::Udp(socket) => socket.as_fd(),
         }
     }

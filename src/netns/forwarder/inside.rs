@@ -7,11 +7,14 @@
 //! local". No packet leaves loopback, and unmarked traffic is unaffected.
 //!
 //! Clients on the host's loopback, and those of a family that the container does not have, appear as the gateway,
-//! which represents the host inside.
+//! which represents the host inside. Linux' SCTP binds no foreign address (`EADDRNOTAVAIL` in spite of
+//! `IP_TRANSPARENT`) and accepted associations inherit no mark, so its clients appear with the container's own address,
+//! as those of UDP do.
 
 use crate::fork::{Doing, Failure};
 use crate::netns::netlink::Netlink;
 use crate::netns::reach::Reach;
+use crate::sys::sctp::{self, Streams};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -21,7 +24,8 @@ use netlink_packet_route::{AddressFamily as Family, RouteNetlinkMessage};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, setsockopt, socket,
+    sockopt,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -47,6 +51,8 @@ pub(super) struct Way {
     /// The address to show; `None` for the container's own.
     from: Option<SocketAddr>,
     to: SocketAddr,
+    /// By SCTP, with as many streams; else by TCP.
+    streams: Option<Streams>,
 }
 
 impl Inside {
@@ -88,7 +94,7 @@ impl Inside {
         let mut ways = Vec::with_capacity(3);
         let mut way = |from: Option<IpAddr>, to: IpAddr| {
             let from = from.map(|ip| SocketAddr::from((ip, client.port())));
-            ways.push(Way { from, to: (to, port).into() });
+            ways.push(Way { from, to: (to, port).into(), streams: None });
         };
         let six = || gateway6.and_then(|gateway| Some((gateway, own_address(gateway)?)));
         match client.ip().to_canonical() {
@@ -116,6 +122,19 @@ impl Inside {
         ways
     }
 
+    /// The ways to try for a client that comes by SCTP.
+    pub(super) fn ways_of_sctp(&self, port: u16, streams: Streams) -> Vec<Way> {
+        let way = |own: IpAddr| Way { from: None, to: (own, port).into(), streams: Some(streams) };
+        self.own().map(way).into_iter().collect()
+    }
+
+    /// The container's address.
+    fn own(&self) -> Option<IpAddr> {
+        let four = self.at.and_then(|at| at.four).map(|four| IpAddr::from(four.address));
+        let six = || Some(own_address(self.at?.gateway6?)?.into());
+        four.or_else(six)
+    }
+
     /// Starts to connect; the socket is non-blocking and becomes writable when it is done.
     ///
     /// # Errors
@@ -133,7 +152,15 @@ impl Inside {
 
     fn dial_from(&self, way: &Way, from: Option<SocketAddr>) -> nix::Result<OwnedFd> {
         let family = if way.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-        let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(family, SockType::Stream, flags, way.streams.map(|_| SockProtocol::Sctp))?;
+        match way.streams {
+            Some(streams) => {
+                sctp::prepare(&fd)?;
+                sctp::ask_for(&fd, streams)?;
+            }
+            None => setsockopt(&fd, sockopt::TcpNoDelay, &true)?,
+        }
         if let Some(from) = from {
             if from.is_ipv4() {
                 setsockopt(&fd, sockopt::IpTransparent, &true)?;
@@ -155,9 +182,7 @@ impl Inside {
     /// # Errors
     /// Those of socket(2) and connect(2).
     pub(super) fn dial_udp(&self, port: u16) -> std::io::Result<UdpSocket> {
-        let four = self.at.and_then(|at| at.four).map(|four| IpAddr::from(four.address));
-        let six = || Some(own_address(self.at?.gateway6?)?.into());
-        let own = four.or_else(six).ok_or(std::io::ErrorKind::NetworkUnreachable)?;
+        let own = self.own().ok_or(std::io::ErrorKind::NetworkUnreachable)?;
         let any: IpAddr =
             if own.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0))?;

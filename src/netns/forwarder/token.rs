@@ -7,9 +7,9 @@ pub(super) enum Token {
     Link,
     /// A host socket, by its place in the list.
     Listener(usize),
-    /// The host's side of a TCP connection.
+    /// The host's side of a connection.
     Client(u64),
-    /// The container's side of a TCP connection.
+    /// The container's side of a connection.
     Container(u64),
     /// The container's side of a UDP session.
     Session(u64),

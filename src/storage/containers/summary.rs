@@ -8,7 +8,6 @@
 use super::records::PortRecord;
 use crate::container::{ContainerId, ExitRecord, Name, Status};
 use crate::spec::health::Health;
-use crate::spec::network::Protocol;
 use crate::spec::{ContainerSpec, PodId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -179,10 +178,7 @@ fn decode_ports(text: &str) -> Vec<PortRecord> {
         let host_ip = if ip.is_empty() { None } else { Some(ip.parse().ok()?) };
         let host_port = parts.next()?.parse().ok()?;
         let container_port = parts.next()?.parse().ok()?;
-        let protocol = match parts.next()? {
-            "udp" => Protocol::Udp,
-            _ => Protocol::Tcp,
-        };
+        let protocol = parts.next()?.parse().ok()?;
         Some(PortRecord { host_ip, host_port, container_port, protocol })
     };
     text.split(' ').filter_map(one).collect()
