@@ -139,6 +139,7 @@ def serve():
     door.setsockopt(132, 2, struct.pack("=HHHH", 100, 100, 0, 0))
     door.bind(("0.0.0.0", 80))
     door.listen()
+    print("ready", flush=True)
     while True:
         client = door.accept()[0]
         client.setsockopt(132, 32, 1)
@@ -175,7 +176,7 @@ END
 if python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)' 2>/dev/null; then
     check "run with a port of SCTP" 0 "" "$c" run -d --name sctp -p "$web:80/sctp" --rootfs /:O python3 -c "$(cat "$work/sctp.py")" serve
     check "it is listed" 0 "80/sctp -> 0.0.0.0:$web" "$c" port sctp
-    sleep 5
+    check "its service listens" 0 "ready" sh -c "until $c logs sctp | grep ready; do sleep 0.5; done"
     check "messages arrive as they were sent" 0 "all as sent" python3 "$work/sctp.py" "$web"
     check "and both sides see the end" 0 "ended by its client
 ended by itself" "$c" logs sctp

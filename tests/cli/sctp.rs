@@ -12,7 +12,7 @@ fn ports_of_sctp_are_refused_where_the_kernel_has_none() {
     let env = TestEnv::with_images();
     let refusal = |port: &str| {
         format!(
-            "Error: cannot publish {port}->9/sctp: this kernel has no SCTP: Protocol not supported\nHint: "
+            "Error: cannot publish {port}->9/sctp: this kernel has no SCTP: protocol not supported\nHint: "
         )
     };
     for network in ["private", "slirp4netns", "pasta", "bridge"] {
@@ -43,7 +43,7 @@ fn ports_of_sctp_are_recorded() {
     let call = env.coracle(["create", "--name", "web", "-p", "127.0.0.1:36412:36412/SCTP"]);
     call.args(["--expose", "9/sctp", "busybox", "true"]).ok();
     let field = |format: &str| env.coracle(["inspect", "-f", format, "web"]).ok().text().to_owned();
-    assert_eq!(field("{{json .Config.ExposedPorts}}"), r#"{"36412/sctp":{},"9/sctp":{}}"#);
+    assert_eq!(field("{{json .Config.ExposedPorts}}"), r#"{"9/sctp":{},"36412/sctp":{}}"#);
     assert_eq!(
         field("{{json .HostConfig.PortBindings}}"),
         r#"{"36412/sctp":[{"HostIp":"127.0.0.1","HostPort":"36412"}]}"#

@@ -7,8 +7,9 @@
 //! local". No packet leaves loopback, and unmarked traffic is unaffected.
 //!
 //! Clients on the host's loopback, and those of a family that the container does not have, appear as the gateway,
-//! which represents the host inside. SCTP knows neither such marks nor such sockets (Linux 6.12): its clients
-//! appear with the container's own address, as those of UDP do.
+//! which represents the host inside. Linux' SCTP binds no foreign address (`EADDRNOTAVAIL` in spite of
+//! `IP_TRANSPARENT`) and accepted associations inherit no mark, so its clients appear with the container's own address,
+//! as those of UDP do.
 
 use crate::fork::{Doing, Failure};
 use crate::netns::netlink::Netlink;
