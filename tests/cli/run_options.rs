@@ -564,6 +564,23 @@ fn a_directory_can_be_the_root() {
     assert!(env.containers().is_empty());
 }
 
+#[test]
+fn a_throw_away_root_is_new_at_each_start() {
+    let env = TestEnv::new();
+    let script = "[ -e /etc/made ] && echo seen; echo x >/etc/made && echo ready; exec sleep 1000";
+    let run = ["run", "-d", "--name=one", "--network=none", "--rootfs", "/:O", "sh", "-c", script];
+    let starts: [&[&str]; 3] = [&run, &["restart", "-t=0", "one"], &["start", "one"]];
+    for (before, start) in starts.iter().enumerate() {
+        env.coracle(*start).ok();
+        let logged = || env.coracle(["logs", "one"]).ok().stdout;
+        eventually("it has started", || logged().lines().count() > before);
+        assert_eq!(logged(), "ready\n".repeat(before + 1));
+        if before == 1 {
+            env.coracle(["stop", "-t=0", "one"]).ok();
+        }
+    }
+}
+
 /// Records that must survive a power cut are written beside the run: nobody who is attached waits for the disk.
 #[test]
 fn output_is_shown_while_the_records_are_on_their_way_to_the_disk() {

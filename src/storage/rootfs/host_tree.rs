@@ -5,11 +5,13 @@
 //! overlay of its own over the host's. A directory with mounts below it becomes a plain directory, whose
 //! entries are treated the same way, one level down; mount points themselves are left out. Volatile and private
 //! directories (`/tmp`, `/run`, `/root`, `/home`, ...) are new and empty, and passwd and group are generated,
-//! because host accounts are not mapped.
+//! because host accounts are not mapped. The overlays are volatile, which can be mounted once only, and so each start
+//! begins with empty ones: what an earlier run has changed is thrown away then.
 
 use super::{Places, attach, directory, overlay};
 use crate::fork::{Doing, Failure};
-use crate::storage::mount_table;
+use crate::storage::place::Place;
+use crate::storage::{mount_table, trash};
 use crate::sys::mount;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -36,6 +38,8 @@ const PASSWD: &str =
 const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 
 pub(super) fn assemble(places: &Places) -> Result<(), Failure> {
+    empty(&places.upper)?;
+    empty(&places.work)?;
     let root = mount::new_mount(c"tmpfs", &[(c"mode", c"755")], 0).doing("make tmpfs for", &places.merged)?;
     attach(root, &places.merged)?;
     let mut mounts = mount_table::points().doing("read", "/proc/self/mountinfo")?;
@@ -48,6 +52,13 @@ pub(super) fn assemble(places: &Places) -> Result<(), Failure> {
     make_directory(&places.merged.join("var"), 0o755)?;
     fresh_mount(&places.merged.join("var/tmp"))?;
     accounts(&places.merged.join("etc"))
+}
+
+/// Removes what is in a directory.
+fn empty(path: &Path) -> Result<(), Failure> {
+    let emptied = Place::make(path)
+        .and_then(|place| place.names()?.into_iter().try_for_each(|name| trash::remove_in(&place, name)));
+    emptied.map_err(|e| Failure::other("empty", path.to_string_lossy(), e.in_one_line()))
 }
 
 /// Brings the entries of one host directory into the new tree.
