@@ -6,7 +6,7 @@
 //! everything. TCP data moves through a pipe by splice(2), without passing through this program; SCTP messages
 //! and UDP datagrams go through one buffer.
 //!
-//! By TCP the container sees the client's own address ([`inside`]), as if there were no forwarder. Services that
+//! By TCP and UDP the container sees the client's own address ([`inside`], [`shown`]), as if there were no forwarder. Services that
 //! listen on 127.0.0.1 inside stay private: connections only go to the container's outer address.
 //!
 //! Bounds: the descriptor limit bounds connections and UDP sessions, a stalled receiver holds one pipe or one
@@ -21,6 +21,7 @@ mod inside;
 mod lookout;
 mod pipes;
 mod sctp;
+mod shown;
 mod tcp;
 mod token;
 mod udp;
@@ -186,7 +187,11 @@ impl Forwarder {
         let sessions = if has_udp { (spare / 4).clamp(1, udp::SESSIONS_MAX) } else { 0 };
         let connections = (spare - spare.min(sessions)) / FDS_PER_CONNECTION;
         let connections = Connections::new(connections.clamp(1, CONNECTIONS_MAX));
-        let udp = udp::Sessions::new(sessions);
+        let services = doors.iter().filter_map(|door| match door {
+            Door::Udp(socket) => Some(socket.port),
+            Door::Connections(..) => None,
+        });
+        let udp = udp::Sessions::new(sessions, services.collect());
         Ok(Forwarder {
             epoll,
             inside,

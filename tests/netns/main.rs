@@ -26,7 +26,7 @@ use support::{Inside, PATIENCE, Running, end, options};
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 17] = [
+const TESTS: [Test; 18] = [
     ("slirp_configures_the_interface_and_ends_with_its_owner", slirp_configures_the_interface),
     ("slirp_that_cannot_start_says_why", slirp_that_cannot_start_says_why),
     ("a_client_shows_as_itself", a_client_shows_as_itself),
@@ -42,6 +42,7 @@ const TESTS: [Test; 17] = [
     ("a_service_on_loopback_stays_private", a_service_on_loopback_stays_private),
     ("many_connections_at_once", many_connections_at_once),
     ("udp_answers_come_from_the_address_asked", udp_answers_come_from_the_address_asked),
+    ("a_udp_client_shows_as_itself", a_udp_client_shows_as_itself),
     ("the_forwarder_has_few_privileges_and_ends_with_its_link", the_forwarder_has_few_privileges),
     ("a_port_is_free_when_the_forwarder_has_ended", a_port_is_free_when_the_forwarder_has_ended),
 ];
@@ -449,6 +450,71 @@ fn udp_answers_come_from_the_address_asked() {
             assert!(answer[..got] == question[..], "{length} bytes from {host}");
         }
     }
+    running.end();
+}
+
+fn a_udp_client_shows_as_itself() {
+    let Some(ip) = netns::host_address() else {
+        eprintln!("skipped: this machine has no address but loopback");
+        return;
+    };
+    for bind in ["0.0.0.0:53", "10.0.2.100:53", "[::]:53"] {
+        let running = Running::new("slirp4netns", &["53/udp"], move |link| {
+            for interface in ["all", "lo", "tap0"] {
+                std::fs::write(format!("/proc/sys/net/ipv4/conf/{interface}/rp_filter"), "1").unwrap();
+            }
+            let socket = UdpSocket::bind(bind).unwrap();
+            link.send(&"listening", &[]).unwrap();
+            loop {
+                let (_, client) = socket.recv_from(&mut [0; 64]).unwrap();
+                socket.send_to(client.to_string().as_bytes(), client).unwrap();
+            }
+        });
+        let ask = |host: IpAddr| {
+            let socket = UdpSocket::bind((if host.is_loopback() { host } else { ip.into() }, 0)).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket.connect((host, running.port())).unwrap();
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                socket.send(b"who am I").unwrap();
+                let mut buffer = [0; 64];
+                let length = socket.recv(&mut buffer).unwrap();
+                seen.push(std::str::from_utf8(&buffer[..length]).unwrap().parse::<SocketAddr>().unwrap());
+            }
+            assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
+            (SocketAddr::new(seen[0].ip().to_canonical(), seen[0].port()), socket)
+        };
+        let sessions = [ask(ip.into()), ask(ip.into())];
+        for (seen, socket) in &sessions {
+            assert_eq!(*seen, socket.local_addr().unwrap(), "{bind}");
+        }
+        let (seen, _) = ask(Ipv4Addr::LOCALHOST.into());
+        assert_eq!(seen.ip(), Ipv4Addr::new(10, 0, 2, 2), "{bind}");
+        running.end();
+    }
+    // A service that has not been started yet finds its port free.
+    let running = Running::new("slirp4netns", &["5300/udp"], |link| {
+        link.send(&"listening", &[]).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let socket = UdpSocket::bind("0.0.0.0:5300").unwrap();
+        loop {
+            let (_, client) = socket.recv_from(&mut [0; 64]).unwrap();
+            socket.send_to(client.to_string().as_bytes(), client).unwrap();
+        }
+    });
+    let Ok(socket) = UdpSocket::bind((ip, 5300)) else {
+        eprintln!("skipped the half with the service's own port: this machine uses it");
+        return running.end();
+    };
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    socket.connect((ip, running.port())).unwrap();
+    let mut buffer = [0; 64];
+    let seen = (0..100).find_map(|_| {
+        socket.send(b"who am I").unwrap();
+        let length = socket.recv(&mut buffer).ok()?;
+        std::str::from_utf8(&buffer[..length]).unwrap().parse::<SocketAddr>().ok()
+    });
+    assert!(seen.is_some_and(|seen| seen.ip() == ip && seen.port() != 5300), "{seen:?}");
     running.end();
 }
 

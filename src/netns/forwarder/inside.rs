@@ -8,8 +8,8 @@
 //!
 //! Clients on the host's loopback, and those of a family that the container does not have, appear as the gateway,
 //! which represents the host inside. Linux' SCTP binds no foreign address (`EADDRNOTAVAIL` in spite of
-//! `IP_TRANSPARENT`) and accepted associations inherit no mark, so its clients appear with the container's own address,
-//! as those of UDP do.
+//! `IP_TRANSPARENT`) and accepted associations inherit no mark, so its clients appear with the container's own address.
+//! UDP has a way of its own ([`super::shown`]).
 
 use crate::fork::{Doing, Failure};
 use crate::netns::netlink::Netlink;
@@ -27,13 +27,13 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, setsockopt, socket,
     sockopt,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// The mark on our connections inside, the number of our routing table, and the rule's priority.
-const MARK: u32 = 0xc0_4ac1e;
+pub(super) const MARK: u32 = 0xc0_4ac1e;
 const TABLE: u32 = 0xc04a;
-const PRIORITY: u32 = 0xc04;
+pub(super) const PRIORITY: u32 = 0xc04;
 
 /// The container's network, entered.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub(super) struct Inside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Way {
     /// The address to show; `None` for the container's own.
-    from: Option<SocketAddr>,
-    to: SocketAddr,
+    pub(super) from: Option<SocketAddr>,
+    pub(super) to: SocketAddr,
     /// By SCTP, with as many streams; else by TCP.
     streams: Option<Streams>,
 }
@@ -176,20 +176,6 @@ impl Inside {
             Err(e) => Err(e),
         }
     }
-
-    /// A UDP socket that is connected to a port of the container.
-    ///
-    /// # Errors
-    /// Those of socket(2) and connect(2).
-    pub(super) fn dial_udp(&self, port: u16) -> std::io::Result<UdpSocket> {
-        let own = self.own().ok_or(std::io::ErrorKind::NetworkUnreachable)?;
-        let any: IpAddr =
-            if own.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.set_nonblocking(true)?;
-        socket.connect((own, port))?;
-        Ok(socket)
-    }
 }
 
 /// The address from which this network reaches `gateway`; slirp's IPv6 addresses are random.
@@ -255,7 +241,7 @@ fn add_local_table(family: Family) -> nix::Result<()> {
 }
 
 /// Makes what there may be already.
-fn add(netlink: &Netlink, message: RouteNetlinkMessage) -> nix::Result<()> {
+pub(super) fn add(netlink: &Netlink, message: RouteNetlinkMessage) -> nix::Result<()> {
     match netlink.change(message, NLM_F_CREATE | NLM_F_EXCL) {
         Err(Errno::EEXIST) => Ok(()),
         other => other,

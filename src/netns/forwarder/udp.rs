@@ -1,15 +1,16 @@
 //! UDP: one connected socket inside per client, dropped when idle.
 //!
 //! A wildcard socket records the host address that a datagram was sent to (`IP_PKTINFO`), and the answer is
-//! sent from it; otherwise clients would drop it. Inside, clients appear with the container's own address.
+//! sent from it; otherwise clients would drop it.
 
 use super::door::{Door, HostSocket};
 use super::inside::Inside;
+use super::shown::{Guise, Shown};
 use super::token::Token;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use nix::{cmsg_space, libc};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -38,6 +39,7 @@ struct Peer {
 struct Session {
     peer: Peer,
     socket: UdpSocket,
+    guise: Option<Guise>,
     used: Instant,
 }
 
@@ -46,15 +48,23 @@ struct Session {
 pub(super) struct Sessions {
     all: HashMap<u64, Session>,
     ids: HashMap<Peer, u64>,
+    shown: Shown,
     max: usize,
     next: u64,
     buffer: Vec<u8>,
 }
 
 impl Sessions {
-    /// Room for `max` clients at once.
-    pub(super) fn new(max: usize) -> Self {
-        Sessions { all: HashMap::new(), ids: HashMap::new(), max, next: 1, buffer: vec![0; DATAGRAM_MAX] }
+    /// Room for `max` clients at once of services at these ports.
+    pub(super) fn new(max: usize, services: BTreeSet<u16>) -> Self {
+        Sessions {
+            all: HashMap::new(),
+            ids: HashMap::new(),
+            shown: Shown::new(services),
+            max,
+            next: 1,
+            buffer: vec![0; DATAGRAM_MAX],
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -118,18 +128,25 @@ impl Sessions {
         {
             self.close(oldest);
         }
-        let socket = inside.dial_udp(port)?;
+        let (socket, guise) = self.shown.dial(inside, peer.client, port)?;
         let id = self.next;
         self.next += 1;
-        epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, Token::Session(id).into()))?;
+        let watched = epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, Token::Session(id).into()));
         self.ids.insert(peer.clone(), id);
-        self.all.insert(id, Session { peer, socket, used: Instant::now() });
+        self.all.insert(id, Session { peer, socket, guise, used: Instant::now() });
+        if let Err(e) = watched {
+            self.close(id);
+            return Err(e.into());
+        }
         Ok(id)
     }
 
     fn close(&mut self, id: u64) {
         if let Some(session) = self.all.remove(&id) {
             self.ids.remove(&session.peer);
+            if let Some(guise) = session.guise {
+                self.shown.forget(guise);
+            }
         }
     }
 }
