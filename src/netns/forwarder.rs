@@ -6,8 +6,9 @@
 //! everything. TCP data moves through a pipe by splice(2), without passing through this program; SCTP messages
 //! and UDP datagrams go through one buffer.
 //!
-//! By TCP and UDP the container sees the client's own address ([`inside`], [`shown`]), as if there were no forwarder. Services that
-//! listen on 127.0.0.1 inside stay private: connections only go to the container's outer address.
+//! By TCP and UDP the container sees the client's own address ([`inside`], [`shown`]), as if there were no
+//! forwarder. Services that listen on 127.0.0.1 inside stay private: connections only go to the container's
+//! outer address.
 //!
 //! Bounds: the descriptor limit bounds connections and UDP sessions, a stalled receiver holds one pipe or one
 //! message, and everything else waits in the kernel's socket buffers. Accepting pauses at the limit.
